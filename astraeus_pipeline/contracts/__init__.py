@@ -1,0 +1,9 @@
+"""Values that every layer shares: raw tables, accounts, days, payloads."""
+
+from astraeus_pipeline.contracts.aws import AWS_COSTS, AWS_RESOURCES
+from astraeus_pipeline.contracts.columns import RawTable
+from astraeus_pipeline.contracts.focus import FOCUS_COSTS
+
+RAW_TABLES: tuple[RawTable, ...] = (AWS_COSTS, AWS_RESOURCES, FOCUS_COSTS)
+
+__all__ = ["AWS_COSTS", "AWS_RESOURCES", "FOCUS_COSTS", "RAW_TABLES", "RawTable"]

@@ -1,0 +1,64 @@
+"""Settings from the environment, read once and frozen. The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+import platformdirs
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+# root's own home is closed to the lesser user that must run PostgreSQL.
+ROOT_HOME = Path("/var/lib/astraeus")
+
+
+def default_home() -> Path:
+    """Return the folder that holds database, landing store and keys unless ASTRAEUS_HOME says so."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return ROOT_HOME
+    return Path(platformdirs.user_data_dir("astraeus"))
+
+
+class Settings(BaseSettings):
+    """What the environment decides, all of it prefixed ASTRAEUS_; immutable once read."""
+
+    model_config = SettingsConfigDict(env_prefix="ASTRAEUS_", frozen=True, extra="ignore")
+
+    home: Path = Field(default_factory=default_home)
+    database_url: SecretStr | None = Field(
+        default=None, description="A PostgreSQL 15 or later to use instead of the embedded one"
+    )
+    landing_url: str | None = Field(
+        default=None, description="Where payloads are kept: a folder, s3://... or abfs://..."
+    )
+    landing_options: dict[str, str] = Field(
+        default_factory=dict, description="Options of the landing file system, as JSON (endpoints)"
+    )
+    master_keys: SecretStr | None = Field(
+        default=None, description="Key ring: base64 keys of 32 bytes, newest first, comma separated"
+    )
+    executor: Literal["in_process", "multiprocess"] = "in_process"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Read the environment once."""
+        return cls()
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is the one from the wheel."""
+        return self.database_url is None
+
+    @property
+    def landing_root(self) -> str:
+        """URL or folder of the landing store."""
+        return self.landing_url or str(self.home / "landing")
