@@ -10,7 +10,9 @@ AWS_COSTS = RawTable(
     description="Cost Explorer GetCostAndUsage, DAILY, one row per group and day",
     vendor_columns=(
         Column("linked_account_id", "text", "LINKED_ACCOUNT, 12 digits", nullable=False),
-        Column("record_type", "text", "RECORD_TYPE: Usage, Tax, Credit, Refund, ...", nullable=False),
+        Column(
+            "record_type", "text", "RECORD_TYPE: Usage, Tax, Credit, Refund, ...", nullable=False
+        ),
         Column("region", "text", "REGION; null where AWS says NoRegion or global"),
         Column("service", "text", "SERVICE, Cost Explorer's own name", nullable=False),
         Column("usage_type", "text", "USAGE_TYPE; null where AWS gives none"),

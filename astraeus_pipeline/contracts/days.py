@@ -16,7 +16,9 @@ class DayRange:
 
     def __post_init__(self) -> None:
         if self.last < self.first:
-            raise ValueError(f"a day range cannot end ({self.last}) before it starts ({self.first})")
+            raise ValueError(
+                f"a day range cannot end ({self.last}) before it starts ({self.first})"
+            )
 
     @classmethod
     def of_month(cls, month: date) -> DayRange:

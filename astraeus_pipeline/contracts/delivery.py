@@ -20,7 +20,7 @@ Source = Literal["api", "export", "file"]
 
 @dataclass(frozen=True)
 class Part:
-    """One stored file or page set of a payload; `sha256` and `bytes` are of the bytes as fetched."""
+    """One stored file or page set of a payload; `sha256`, `bytes`: of the bytes as fetched."""
 
     name: str
     media_type: MediaType
@@ -37,7 +37,7 @@ class Landing(Protocol):
         ...
 
     def open(self, part: Part) -> AbstractContextManager[BinaryIO]:
-        """Open a stored part and give back the bytes as they were fetched (seekable for Parquet)."""
+        """Open a stored part and give back the bytes as fetched (seekable for Parquet)."""
         ...
 
 

@@ -22,4 +22,6 @@ def provider(key: str) -> Provider:
         return PROVIDERS[key]
     except KeyError:
         known = ", ".join(PROVIDERS)
-        raise ConfigError(f"There is no provider {key!r}.", hint=f"Known providers: {known}.") from None
+        raise ConfigError(
+            f"There is no provider {key!r}.", hint=f"Known providers: {known}."
+        ) from None

@@ -1,0 +1,37 @@
+"""Exact decimal arithmetic: Python's default context would round at 28 digits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Context, Decimal, Inexact, Overflow
+from typing import Final
+
+# Wide enough for any sum of decimal128 values; a rounding would raise instead of passing.
+EXACT: Final = Context(prec=200, traps=[Inexact, Overflow])
+ZERO: Final = Decimal(0)
+
+
+def add(left: Decimal, right: Decimal) -> Decimal:
+    """Return left + right, unrounded."""
+    return EXACT.add(left, right)
+
+
+def subtract(left: Decimal, right: Decimal) -> Decimal:
+    """Return left - right, unrounded."""
+    return EXACT.subtract(left, right)
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the unrounded sum; 0 of nothing."""
+    result = ZERO
+    for amount in amounts:
+        result = EXACT.add(result, amount)
+    return result
+
+
+def plain(amount: Decimal) -> str:
+    """Spell an amount without exponent and without trailing zeros."""
+    text = f"{amount:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

@@ -1,0 +1,158 @@
+"""Arrow batches into raw tables by binary COPY, encoding in a thread beside the server's work."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Final, TypeVar
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+from pgpq import ArrowToPostgresBinaryEncoder
+from pgpq.encoders import StringEncoderBuilder
+from pgpq.schema import Jsonb
+from psycopg import sql
+
+from astraeus_pipeline.contracts.columns import RawTable
+from astraeus_pipeline.warehouse import ddl
+
+T = TypeVar("T")
+
+# Binary COPY framing, PostgreSQL manual, COPY, "Binary Format".
+_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_TRAILER: Final = b"\xff\xff"
+_QUEUE_DEPTH: Final = 4
+
+
+@dataclass(frozen=True)
+class RowOwner:
+    """The values that the loader puts in front of every row."""
+
+    account_id: str
+    delivery_id: int
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """One encoded batch and the months that its rows lie in."""
+
+    months: frozenset[date]
+    data: bytes
+
+
+def copy_batches(
+    conn: psycopg.Connection, table: RawTable, owner: RowOwner, batches: Iterable[pa.RecordBatch]
+) -> None:
+    """Append the batches to the raw table, each to its monthly leaf.
+
+    Parsing (the iterator) and encoding run in a second thread, bounded to a few batches.
+    Raises: whatever the iterator raises, and psycopg.Error.
+    """
+    encoded = _ahead(_encode(table, owner, batch) for batch in batches)
+    try:
+        _send(conn, table, encoded)
+    finally:
+        encoded.close()
+
+
+def _send(conn: psycopg.Connection, table: RawTable, encoded: Iterator[_Encoded]) -> None:
+    current = next(encoded, None)
+    while current is not None:
+        months = current.months
+        ddl.ensure_months(conn, table, months)
+        with conn.cursor().copy(_statement(table, _target(table, months))) as copy:
+            copy.write(_HEADER)
+            while current is not None and current.months == months:
+                copy.write(current.data)
+                current = next(encoded, None)
+            copy.write(_TRAILER)
+
+
+def _target(table: RawTable, months: frozenset[date]) -> str:
+    """Return the one leaf that takes all rows, or the parent, which is slower but routes them."""
+    return ddl.leaf_name(table, min(months)) if len(months) == 1 else table.name
+
+
+def _statement(table: RawTable, target: str) -> sql.Composed:
+    names = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
+    return sql.SQL("copy {} ({}) from stdin (format binary)").format(
+        sql.Identifier("raw", target), names
+    )
+
+
+def _encode(table: RawTable, owner: RowOwner, batch: pa.RecordBatch) -> _Encoded:
+    rows = batch.num_rows
+    arrays = {
+        "account_id": pa.repeat(pa.scalar(owner.account_id), rows),
+        "delivery_id": pa.repeat(pa.scalar(owner.delivery_id, pa.int64()), rows),
+        **dict(zip(batch.schema.names, batch.columns, strict=True)),
+    }
+    full = pa.record_batch({column.name: arrays[column.name] for column in table.columns})
+    encoder = _encoder(table, full.schema)
+    return _Encoded(_months(batch), encoder.write_batch(full))
+
+
+@lru_cache(maxsize=64)
+def _encoder(table: RawTable, schema: pa.Schema) -> ArrowToPostgresBinaryEncoder:
+    jsonb = {column.name for column in table.columns if column.type == "jsonb"}
+    return ArrowToPostgresBinaryEncoder.new_with_encoders(
+        schema,
+        {
+            field.name: StringEncoderBuilder.new_with_output(field, Jsonb())
+            if field.name in jsonb
+            else ArrowToPostgresBinaryEncoder.infer_encoder(field)
+            for field in schema
+        },
+    )
+
+
+def _months(batch: pa.RecordBatch) -> frozenset[date]:
+    bounds = pc.min_max(batch.column("usage_date")).as_py()
+    first, last = bounds["min"].replace(day=1), bounds["max"].replace(day=1)
+    if first == last:
+        return frozenset((first,))
+    return frozenset(day.replace(day=1) for day in batch.column("usage_date").unique().to_pylist())
+
+
+def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """Run the iterator in a thread, at most a few items ahead of the consumer."""
+    line: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(_QUEUE_DEPTH)
+    is_over = threading.Event()
+
+    def put(item: T | None, error: BaseException | None) -> None:
+        while not is_over.is_set():
+            try:
+                line.put((item, error), timeout=0.2)
+            except queue.Full:
+                continue
+            return
+
+    def produce() -> None:
+        try:
+            for item in items:
+                put(item, None)
+                if is_over.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - handed over and raised by the consumer
+            put(None, error)
+        else:
+            put(None, None)
+
+    thread = threading.Thread(target=produce, name="astraeus-encode", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = line.get()
+            if error is not None:
+                raise error
+            if item is None:
+                return
+            yield item
+    finally:
+        is_over.set()
+        thread.join()
