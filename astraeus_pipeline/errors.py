@@ -1,15 +1,15 @@
 """The error tree. Every error says what was tried, for whom, and what to do next.
 
-    AstraeusError
-    ├── ConfigError            a setting or an account row is wrong: fix it, then run again
-    ├── ProviderError          the provider's side; `.transient` decides about a retry
-    │   ├── TransientError     throttled, unavailable, cut off: the same call may succeed later
-    │   └── PermanentError     the same call will fail again
-    │       ├── AuthError      credentials wrong, expired or too narrow
-    │       ├── PayloadError   the provider answered, but not in the documented shape
-    │       └── NotObtainable  the provider cannot tell this (a past inventory, say)
-    ├── LoadError              the payload could not become the standing rows
-    └── DatabaseError          PostgreSQL cannot be reached, started or migrated
+AstraeusError
+├── ConfigError            a setting or an account row is wrong: fix it, then run again
+├── ProviderError          the provider's side; `.transient` decides about a retry
+│   ├── TransientError     throttled, unavailable, cut off: the same call may succeed later
+│   └── PermanentError     the same call will fail again
+│       ├── AuthError      credentials wrong, expired or too narrow
+│       ├── PayloadError   the provider answered, but not in the documented shape
+│       └── NotObtainable  the provider cannot tell this (a past inventory, say)
+├── LoadError              the payload could not become the standing rows
+└── DatabaseError          PostgreSQL cannot be reached, started or migrated
 """
 
 from __future__ import annotations
