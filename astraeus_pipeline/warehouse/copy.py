@@ -7,8 +7,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 import pyarrow as pa
@@ -42,7 +41,7 @@ class _Encoded:
     """One encoded batch and the months that its rows lie in."""
 
     months: frozenset[date]
-    data: bytes
+    data: memoryview
 
 
 def copy_batches(
@@ -53,7 +52,7 @@ def copy_batches(
     Parsing (the iterator) and encoding run in a second thread, bounded to a few batches.
     Raises: whatever the iterator raises, and psycopg.Error.
     """
-    encoded = _ahead(_encode(table, owner, batch) for batch in batches)
+    encoded = _ahead(map(_Encoder(table, owner).encode, batches))
     try:
         _send(conn, table, encoded)
     finally:
@@ -85,30 +84,39 @@ def _statement(table: RawTable, target: str) -> sql.Composed:
     )
 
 
-def _encode(table: RawTable, owner: RowOwner, batch: pa.RecordBatch) -> _Encoded:
-    rows = batch.num_rows
-    arrays = {
-        "account_id": pa.repeat(pa.scalar(owner.account_id), rows),
-        "delivery_id": pa.repeat(pa.scalar(owner.delivery_id, pa.int64()), rows),
-        **dict(zip(batch.schema.names, batch.columns, strict=True)),
-    }
-    full = pa.record_batch({column.name: arrays[column.name] for column in table.columns})
-    encoder = _encoder(table, full.schema)
-    return _Encoded(_months(batch), encoder.write_batch(full))
+class _Encoder:
+    """Encodes the batches of one COPY as bare tuples, without its framing."""
 
+    def __init__(self, table: RawTable, owner: RowOwner) -> None:
+        self._table, self._owner = table, owner
+        self._builders: dict[pa.Schema, dict[str, Any]] = {}
 
-@lru_cache(maxsize=64)
-def _encoder(table: RawTable, schema: pa.Schema) -> ArrowToPostgresBinaryEncoder:
-    jsonb = {column.name for column in table.columns if column.type == "jsonb"}
-    return ArrowToPostgresBinaryEncoder.new_with_encoders(
-        schema,
-        {
-            field.name: StringEncoderBuilder.new_with_output(field, Jsonb())
-            if field.name in jsonb
-            else ArrowToPostgresBinaryEncoder.infer_encoder(field)
-            for field in schema
-        },
-    )
+    def encode(self, batch: pa.RecordBatch) -> _Encoded:
+        rows = batch.num_rows
+        arrays = {
+            "account_id": pa.repeat(pa.scalar(self._owner.account_id), rows),
+            "delivery_id": pa.repeat(pa.scalar(self._owner.delivery_id, pa.int64()), rows),
+            **dict(zip(batch.schema.names, batch.columns, strict=True)),
+        }
+        full = pa.record_batch({each.name: arrays[each.name] for each in self._table.columns})
+        # An encoder holds back bytes until it is finished, so each batch has one of its own.
+        encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(
+            full.schema, self._columns(full.schema)
+        )
+        stream = encoder.write_header() + encoder.write_batch(full) + encoder.finish()
+        return _Encoded(_months(batch), memoryview(stream)[len(_HEADER) : -len(_TRAILER)])
+
+    def _columns(self, schema: pa.Schema) -> dict[str, Any]:
+        """Return the column encoders of a schema; the scales of decimals vary between batches."""
+        if schema not in self._builders:
+            jsonb = {column.name for column in self._table.columns if column.type == "jsonb"}
+            self._builders[schema] = {
+                field.name: StringEncoderBuilder.new_with_output(field, Jsonb())
+                if field.name in jsonb
+                else ArrowToPostgresBinaryEncoder.infer_encoder(field)
+                for field in schema
+            }
+        return self._builders[schema]
 
 
 def _months(batch: pa.RecordBatch) -> frozenset[date]:
