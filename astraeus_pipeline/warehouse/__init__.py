@@ -1,0 +1,1 @@
+"""PostgreSQL and the landing store: where deliveries are kept and loaded."""

@@ -1,0 +1,1 @@
+"""Alembic's scripts for schemas raw (the ledger) and app."""
