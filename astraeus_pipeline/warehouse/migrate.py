@@ -100,9 +100,11 @@ def _create_role(conn: psycopg.Connection, role: Role, password: str) -> None:
 
 def _can_log_in(conn: psycopg.Connection, role: Role, password: str) -> bool:
     """Whether the role's password is the derived one; an equal one is not set again."""
-    parameters = {**conn.info.get_parameters(), "user": role_name(role), "password": password}
+    target = psycopg.conninfo.make_conninfo(
+        conn.info.dsn, user=role_name(role), password=password, connect_timeout=5
+    )
     try:
-        psycopg.connect(**parameters).close()
+        psycopg.connect(target).close()
     except psycopg.OperationalError:
         return False
     return True
