@@ -1,0 +1,1 @@
+"""Accounts in schema app: who is ingested, with which sealed credentials."""

@@ -1,0 +1,250 @@
+"""app.accounts: added, listed, opened, paused; every change is audited."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from pydantic import SecretStr
+
+from astraeus_pipeline.accounts.sealing import KeyRing, Owner
+from astraeus_pipeline.contracts.account import Account, Secrets
+from astraeus_pipeline.errors import ConfigError
+
+State = Literal["active", "paused", "removed"]
+_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who changes an account, for the audit log."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class NewAccount:
+    """What an account is made of; either `credentials`, or a `credential_ref`, or neither."""
+
+    slug: str
+    provider: str
+    name: str
+    config: Mapping[str, Any]
+    credentials: Mapping[str, SecretStr]
+    credential_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    """An account without its secrets."""
+
+    slug: str
+    provider: str
+    name: str
+    config: Mapping[str, Any]
+    state: State
+    has_credentials: bool
+    credential_ref: str | None
+    created_at: datetime
+
+
+def add_account(conn: psycopg.Connection, new: NewAccount, ring: KeyRing, actor: Actor) -> None:
+    """Add an account, or bring back a removed one of the same provider.
+
+    Raises: ConfigError for a slug that is malformed or taken, or two kinds of credentials.
+    """
+    _check(new)
+    sealed = None
+    if new.credentials:
+        sealed = ring.seal(new.credentials, Owner(new.slug, new.provider))
+    with conn.transaction():
+        done = conn.execute(
+            "insert into app.accounts (slug, provider, name, config, sealed_credentials,"
+            " credential_ref) values (%s, %s, %s, %s, %s, %s)"
+            " on conflict (slug) do update set name = excluded.name, config = excluded.config,"
+            " sealed_credentials = excluded.sealed_credentials,"
+            " credential_ref = excluded.credential_ref, state = 'active',"
+            " updated_at = clock_timestamp()"
+            " where accounts.state = 'removed' and accounts.provider = excluded.provider",
+            [new.slug, new.provider, new.name, Jsonb(dict(new.config)), sealed, new.credential_ref],
+        )
+        if done.rowcount == 0:
+            raise ConfigError(
+                f"There is already an account {new.slug!r}.",
+                hint="Choose another slug, or see `astraeus account list`.",
+            )
+        _audit(conn, actor, "account.add", new.slug, {"provider": new.provider})
+
+
+def list_accounts(conn: psycopg.Connection, *, with_removed: bool = False) -> list[AccountRow]:
+    """Return the accounts in order of provider and slug."""
+    cursor = conn.cursor(row_factory=dict_row)
+    cursor.execute(
+        "select slug, provider, name, config, state, sealed_credentials is not null as"
+        " has_credentials, credential_ref, created_at from app.accounts"
+        " where state <> 'removed' or %s order by provider, slug",
+        [with_removed],
+    )
+    return [AccountRow(**row) for row in cursor]
+
+
+def get_account(conn: psycopg.Connection, slug: str, ring: KeyRing) -> Account:
+    """Return an account; its secrets are opened only when the provider asks for them.
+
+    Raises: ConfigError if there is none, or it was removed.
+    """
+    row = conn.execute(
+        "select provider, name, config, sealed_credentials, credential_ref from app.accounts"
+        " where slug = %s and state <> 'removed'",
+        [slug],
+    ).fetchone()
+    if row is None:
+        raise _unknown(conn, slug)
+    provider, name, config, sealed, reference = row
+
+    def open_secrets() -> Secrets:
+        if sealed is not None:
+            return ring.open(bytes(sealed), Owner(slug, provider))
+        return _resolve(reference, slug) if reference else {}
+
+    return Account(slug, provider, name, _with_reference(config, reference), open_secrets)
+
+
+def set_state(conn: psycopg.Connection, slug: str, state: State, actor: Actor) -> None:
+    """Pause, resume or remove an account. Its data stays; removing forgets its credentials.
+
+    Raises: ConfigError if there is none.
+    """
+    with conn.transaction():
+        done = conn.execute(
+            "update app.accounts set state = %(state)s, updated_at = clock_timestamp(),"
+            " sealed_credentials = case when %(state)s = 'removed' then null"
+            " else sealed_credentials end where slug = %(slug)s and state <> 'removed'",
+            {"state": state, "slug": slug},
+        )
+        if done.rowcount == 0:
+            raise _unknown(conn, slug)
+        _audit(conn, actor, f"account.{state}", slug, {})
+
+
+def replace_credentials(
+    conn: psycopg.Connection,
+    slug: str,
+    credentials: Mapping[str, SecretStr],
+    ring: KeyRing,
+    actor: Actor,
+) -> None:
+    """Seal new credentials in place of the old ones or of a reference.
+
+    Raises: ConfigError if there is no such account.
+    """
+    account = get_account(conn, slug, ring)
+    sealed = ring.seal(credentials, Owner(slug, account.provider))
+    with conn.transaction():
+        conn.execute(
+            "update app.accounts set sealed_credentials = %s, credential_ref = null,"
+            " updated_at = clock_timestamp() where slug = %s",
+            [sealed, slug],
+        )
+        _audit(conn, actor, "account.rotate_secret", slug, {})
+
+
+def rewrap_all(conn: psycopg.Connection, ring: KeyRing, actor: Actor) -> int:
+    """Wrap every account's data key with the newest master key; return how many were changed."""
+    changed = 0
+    with conn.transaction():
+        rows = conn.execute(
+            "select slug, provider, sealed_credentials from app.accounts"
+            " where sealed_credentials is not null for update"
+        ).fetchall()
+        for slug, provider, sealed in rows:
+            if not ring.is_newest(bytes(sealed)):
+                conn.execute(
+                    "update app.accounts set sealed_credentials = %s where slug = %s",
+                    [ring.rewrap(bytes(sealed), Owner(slug, provider)), slug],
+                )
+                changed += 1
+        _audit(conn, actor, "keys.rotate", "all accounts", {"rewrapped": changed})
+    return changed
+
+
+def audit(
+    conn: psycopg.Connection, actor: Actor, action: str, subject: str, detail: Mapping[str, Any]
+) -> None:
+    """Write a line of the audit log in a transaction of its own."""
+    with conn.transaction():
+        _audit(conn, actor, action, subject, detail)
+
+
+def _audit(
+    conn: psycopg.Connection, actor: Actor, action: str, subject: str, detail: Mapping[str, Any]
+) -> None:
+    conn.execute(
+        "insert into app.audit_log (actor, action, subject, detail) values (%s, %s, %s, %s)",
+        [actor.name, action, subject, Jsonb(dict(detail))],
+    )
+
+
+def _check(new: NewAccount) -> None:
+    if not _SLUG.fullmatch(new.slug):
+        raise ConfigError(
+            f"{new.slug!r} cannot be an account's slug.",
+            hint="Use up to 63 lower case letters, digits, dots, dashes and underscores.",
+        )
+    if new.credentials and new.credential_ref:
+        raise ConfigError(
+            f"Account {new.slug} was given both a secret and a reference to one.",
+            hint="Give one of them.",
+        )
+    if new.credential_ref is not None:
+        _split_reference(new.credential_ref, new.slug)
+
+
+def _split_reference(reference: str, slug: str) -> tuple[str, str]:
+    kind, separator, target = reference.partition(":")
+    if not separator or not target or kind not in ("env", "aws-profile", "role"):
+        raise ConfigError(
+            f"Account {slug} has the credential reference {reference!r}, which is not understood.",
+            hint="Write env:NAME, aws-profile:NAME or role:ARN.",
+        )
+    return kind, target
+
+
+def _with_reference(config: Mapping[str, Any], reference: str | None) -> Mapping[str, Any]:
+    """Let the provider see which profile or role stands in for a secret."""
+    kind, _, target = (reference or "").partition(":")
+    names = {"aws-profile": "profile", "role": "role_arn"}
+    return {**config, names[kind]: target} if kind in names else config
+
+
+def _resolve(reference: str, slug: str) -> Secrets:
+    """Read an `env:` reference: a JSON object of credential fields, or a single value."""
+    kind, target = _split_reference(reference, slug)
+    if kind != "env":
+        return {}
+    text = os.environ.get(target)
+    if not text:
+        raise ConfigError(
+            f"Account {slug} takes its credentials from the variable {target}, which is not set.",
+            hint=f"Set {target}, or enter them with `astraeus account rotate-secret {slug}`.",
+        )
+    content = json.loads(text) if text.lstrip().startswith("{") else {"value": text}
+    return {name: SecretStr(str(value)) for name, value in content.items()}
+
+
+def _unknown(conn: psycopg.Connection, slug: str) -> ConfigError:
+    known = [row.slug for row in list_accounts(conn)]
+    return ConfigError(
+        f"There is no account {slug!r}.",
+        hint=f"Known accounts: {', '.join(known)}."
+        if known
+        else "Add one: `astraeus account add`.",
+    )
