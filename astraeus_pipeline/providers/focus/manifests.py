@@ -1,0 +1,126 @@
+"""Manifests: lists of the files that belong to one run of an export, by those who wrote them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from astraeus_pipeline.errors import PayloadError
+from astraeus_pipeline.providers.focus import dates
+from astraeus_pipeline.providers.focus.client import StoredFile
+from astraeus_pipeline.providers.focus.versions import month_hint, read_name
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One run: its files with the rows announced for each (None if not), and where it governs.
+
+    `scope` is the export's folder: files in it that no manifest of the month lists are old.
+    """
+
+    path: str
+    scope: str
+    written: datetime
+    month: date | None
+    files: Mapping[StoredFile, int | None]
+
+    def governs(self, file: StoredFile) -> bool:
+        """Whether a file lies in this manifest's export."""
+        return not self.scope or file.path.startswith(f"{self.scope}/")
+
+
+def is_manifest(file: StoredFile) -> bool:
+    """Whether a file is a manifest by its name: manifest.json, <export>-Manifest.json."""
+    return file.path.lower().endswith("manifest.json")
+
+
+def parse(file: StoredFile, text: bytes, root: str, listing: Iterable[StoredFile]) -> Manifest:
+    """Read a manifest of AWS Data Exports (dataFiles), of Azure exports (blobs), or plain (files).
+
+    Raises: PayloadError if it is none of these, or names a file that is absent or of another size.
+    """
+    try:
+        document = json.loads(text)
+        entries = list(_entries(document))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise PayloadError(f"{file.path} is not a manifest that can be read: {error!r}.") from error
+    present = {each.path: each for each in listing}
+    files = {
+        _resolve(name, size, file, root, present): rows
+        for name, size, rows in entries
+        if not name.endswith("/")
+    }
+    return Manifest(
+        file.path, _scope(file.path), _written(document, file), _month(document, file), files
+    )
+
+
+def _entries(document: Any) -> Iterator[tuple[str, int | None, int | None]]:
+    if "dataFiles" in document:
+        yield from ((str(name), None, None) for name in document["dataFiles"])
+    elif "blobs" in document:
+        for blob in document["blobs"]:
+            yield (
+                blob["blobName"],
+                _number(blob.get("byteCount")),
+                _number(blob.get("dataRowCount")),
+            )
+    else:
+        for each in document["files"]:
+            entry = {"path": each} if isinstance(each, str) else each
+            name = entry.get("path") or entry["name"]
+            yield name, _number(entry.get("bytes")), _number(entry.get("rows"))
+
+
+def _number(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _resolve(
+    name: str, size: int | None, manifest: StoredFile, root: str, present: Mapping[str, StoredFile]
+) -> StoredFile:
+    """Find a listed file: by its path in the bucket or container, else beside the manifest."""
+    path = name.partition("://")[2] or name
+    folder = manifest.path.rpartition("/")[0]
+    below = root.partition("/")[2]
+    candidates = [
+        path.removeprefix(f"{root}/"),
+        path.lstrip("/").removeprefix(f"{below}/" if below else ""),
+        f"{folder}/{path}".lstrip("/"),
+        f"{folder}/{path.rpartition('/')[2]}".lstrip("/"),
+    ]
+    found = next((present[each] for each in candidates if each in present), None)
+    if found is None:
+        raise PayloadError(f"{manifest.path} lists {name}, which is not there.")
+    if size is not None and size != found.size:
+        raise PayloadError(
+            f"{found.path} has {found.size} bytes where {manifest.path} announces {size}.",
+            hint="It is cut off or still being written: fetch again later.",
+        )
+    return found
+
+
+def _scope(path: str) -> str:
+    folders = path.split("/")[:-1]
+    if "metadata" in folders:  # AWS keeps manifests in metadata/ beside data/
+        return "/".join(folders[: folders.index("metadata")])
+    while folders and read_name(f"{folders[-1]}/x.csv").stream in {"x", "run=/x"}:
+        folders.pop()
+    return "/".join(folders)
+
+
+def _written(document: Any, file: StoredFile) -> datetime:
+    run = document.get("runInfo") or document
+    stated = dates.parse(str(run.get("submittedTime") or run.get("created") or ""), None)
+    return stated or file.modified
+
+
+def _month(document: Any, file: StoredFile) -> date | None:
+    start = str((document.get("runInfo") or {}).get("startDate") or "")
+    stated = dates.parse(start, None) if start else None
+    if stated is not None:
+        return stated.astimezone(UTC).date().replace(day=1)
+    return month_hint(file.path)
