@@ -35,3 +35,8 @@ def plain(amount: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def parse(text: str) -> Decimal:
+    """Read an amount that `plain` wrote."""
+    return Decimal(text)

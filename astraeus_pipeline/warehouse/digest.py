@@ -21,12 +21,15 @@ _CANONICAL: Final = pa.decimal256(76, 30)
 
 
 def row_hashes(batch: pa.RecordBatch) -> Hashes:
-    """Hash each row of the batch to 64 bits; column names take part, column order does not."""
+    """Hash each row of the batch to 64 bits; column names take part, column order does not.
+
+    Text may be dictionary-encoded: only the words are hashed then.
+    """
     total = np.zeros(batch.num_rows, dtype=np.uint64)
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         # A column of nulls counts nothing, so a column added to a contract moves no old digest.
         if name not in IGNORED and column.null_count < len(column):
-            total += _mixed(_column_hashes(column) ^ _salt(name)) * _present(column)
+            total += _cell_hashes(column, _salt(name))
     return _mixed(total)
 
 
@@ -49,26 +52,26 @@ def _salt(name: str) -> np.uint64:
     return np.uint64(hashed[0])
 
 
-def _present(column: pa.Array) -> Any:
-    if column.null_count == 0:
-        return np.uint64(1)
-    return pc.is_valid(column).to_numpy(zero_copy_only=False).astype(np.uint64)
-
-
-def _column_hashes(column: pa.Array) -> Hashes:
+def _cell_hashes(column: pa.Array, salt: np.uint64) -> Hashes:
     if pa.types.is_string(column.type):
-        return _string_hashes(column)
-    if pa.types.is_decimal(column.type):
-        return _decimal_hashes(column)
-    return _word_hashes(column)
+        column = column.dictionary_encode()
+    if pa.types.is_dictionary(column.type):
+        return _text_hashes(column, salt)
+    words = _decimal_hashes if pa.types.is_decimal(column.type) else _word_hashes
+    hashes = _mixed(words(column) ^ salt)
+    if column.null_count:
+        hashes *= pc.is_valid(column).to_numpy(zero_copy_only=False)
+    return hashes
 
 
-def _string_hashes(column: pa.Array) -> Hashes:
-    encoded = column.dictionary_encode()
-    words = encoded.dictionary.to_numpy(zero_copy_only=False)
-    hashes = pd.util.hash_array(words, categorize=False)
-    codes = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
-    picked: Hashes = np.asarray(hashes, dtype=np.uint64)[codes]
+def _text_hashes(column: pa.DictionaryArray, salt: np.uint64) -> Hashes:
+    words = column.dictionary.to_numpy(zero_copy_only=False)
+    hashes = _mixed(pd.util.hash_array(words, categorize=False).astype(np.uint64) ^ salt)
+    codes = column.indices
+    if codes.null_count:
+        hashes = np.append(hashes, np.uint64(0))
+        codes = codes.fill_null(len(words))
+    picked: Hashes = hashes[codes.to_numpy(zero_copy_only=False)]
     return picked
 
 

@@ -143,29 +143,29 @@ def note_acceptance(conn: psycopg.Connection, delivery_id: int, by: str, reason:
 def record_failure(
     conn: psycopg.Connection,
     provider: str,
-    account_id: str,
-    dataset: str,
-    days: DayRange,
+    fetched: Fetched,
     error: str,
+    *,
     run_id: str | None,
+    payload: StoredPayload | None = None,
 ) -> int:
-    """Write down that a fetch failed; `error` holds no secret. Commits nothing by itself."""
-    return _insert_delivery(
-        conn,
-        {
-            "account_id": account_id,
-            "provider": provider,
-            "dataset": dataset,
-            "first_day": days.first,
-            "last_day": days.last,
-            "source": "api",
-            "source_name": "not fetched",
-            "fetched_at": datetime.now(UTC),
-            "state": "failed",
-            "reason": error,
-            "dagster_run_id": run_id,
-        },
-    )
+    """Write down that a fetch or load failed; `error` holds no secret. Returns the ledger id."""
+    with conn.transaction():
+        return _insert_delivery(
+            conn,
+            {
+                **_scope(provider, fetched),
+                "fetched_at": datetime.now(UTC),
+                "payload_uri": payload.uri if payload else None,
+                "payload_sha256": payload.sha256 if payload else None,
+                "payload_bytes": payload.bytes if payload else None,
+                "state": "failed",
+                "reason": error,
+                "dagster_run_id": run_id,
+                "requests": fetched.requests,
+                "request_cost_usd": fetched.request_cost_usd,
+            },
+        )
 
 
 def is_current(conn: psycopg.Connection, fetched: Fetched, sha256: str) -> bool:

@@ -11,6 +11,7 @@ import psycopg
 import pyarrow as pa
 
 from astraeus_pipeline.contracts.columns import RawTable
+from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, RowBatch
 from astraeus_pipeline.errors import LoadError
 from astraeus_pipeline.warehouse import ddl, ledger, restatements, standing_rows
@@ -48,6 +49,7 @@ class LoadResult:
 
     delivery_id: int
     account_id: str
+    fetched_days: DayRange
     rows: int
     quarantined_rows: int
     conclusion: Conclusion
@@ -254,6 +256,7 @@ class _Load:
         return LoadResult(
             self.delivery_id,
             self.fetched.account_id,
+            self.fetched.days,
             self.survey.rows,
             self.survey.rejected_rows,
             conclusion,

@@ -1,0 +1,1 @@
+"""Dagster: the only place beside definitions.py that knows it."""

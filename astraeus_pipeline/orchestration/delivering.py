@@ -1,0 +1,179 @@
+"""One account's days from its provider into the standing rows. Plain Python, no Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import psycopg
+
+from astraeus_pipeline.accounts import store
+from astraeus_pipeline.accounts.sealing import KeyRing
+from astraeus_pipeline.contracts.account import Account
+from astraeus_pipeline.contracts.columns import Dataset
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.contracts.delivery import Fetched
+from astraeus_pipeline.errors import AstraeusError, DatabaseError
+from astraeus_pipeline.providers.base import Provider
+from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.warehouse import ledger
+from astraeus_pipeline.warehouse.engine import Database, open_database
+from astraeus_pipeline.warehouse.landing import LandingStore, StoredPayload
+from astraeus_pipeline.warehouse.loader import Acceptance, LoadOptions, LoadResult, load
+
+
+@dataclass(frozen=True)
+class Ingestion:
+    """What every load of one run shares; `today` is the current UTC day."""
+
+    database: Database
+    landing: LandingStore
+    key_ring: KeyRing
+    today: date
+    run_id: str | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings, run_id: str | None = None) -> Ingestion:
+        """Open database and landing store as the settings say."""
+        return cls(
+            open_database(settings),
+            LandingStore.from_settings(settings),
+            KeyRing.from_settings(settings),
+            datetime.now(UTC).date(),
+            run_id,
+        )
+
+    def account(self, slug: str) -> Account:
+        """Return an account of app.accounts, its secrets still sealed."""
+        with self.database.connect("app", autocommit=True) as conn:
+            return store.get_account(conn, slug, self.key_ring)
+
+
+@dataclass
+class Delivered:
+    """What came of one request: the loads that ended, and the errors of those that did not."""
+
+    results: list[LoadResult] = field(default_factory=list)
+    errors: list[AstraeusError] = field(default_factory=list)
+
+    def days(self, *outcomes: str) -> set[date]:
+        """Return the days that ended in one of the outcomes."""
+        return {day for result in self.results for day in result.days(*outcomes)}
+
+
+def deliver(
+    ingestion: Ingestion, provider: Provider, account: Account, dataset: Dataset, days: DayRange
+) -> Delivered:
+    """Fetch and load the days; each delivery stands or falls by itself.
+
+    Every failure is written to the ledger and returned, never raised; a provider that fails
+    half way leaves the deliveries before it standing.
+    """
+    delivered = Delivered()
+    with ingestion.database.connect("loader", autocommit=True) as conn:
+        pages = provider.fetch(account, dataset, days, ingestion.landing)
+        while True:
+            fetched_at = datetime.now(UTC)
+            try:
+                with _translated(account.slug, days):
+                    fetched = next(pages, None)
+            except AstraeusError as error:
+                _note_failure(conn, ingestion, provider, account, dataset, days, error)
+                delivered.errors.append(error)
+                return delivered
+            if fetched is None:
+                return delivered
+            _load_one(conn, ingestion, provider, fetched, fetched_at, delivered)
+
+
+def reload(
+    ingestion: Ingestion, provider: Provider, uri: str, acceptance: Acceptance
+) -> LoadResult:
+    """Load a stored payload again because a person accepts what the loader refused.
+
+    Raises: AstraeusError.
+    """
+    fetched = ingestion.landing.read_manifest(uri)
+    payload = ingestion.landing.put_manifest(fetched)
+    options = LoadOptions(
+        ingestion.today, provider.settle_days, ingestion.run_id, acceptance=acceptance
+    )
+    with ingestion.database.connect("loader", autocommit=True) as conn:
+        return _load(conn, ingestion, provider, fetched, payload, options)
+
+
+def _load_one(
+    conn: psycopg.Connection,
+    ingestion: Ingestion,
+    provider: Provider,
+    fetched: Fetched,
+    fetched_at: datetime,
+    delivered: Delivered,
+) -> None:
+    payload = ingestion.landing.put_manifest(fetched)
+    options = LoadOptions(ingestion.today, provider.settle_days, ingestion.run_id, fetched_at)
+    try:
+        delivered.results.append(_load(conn, ingestion, provider, fetched, payload, options))
+    except AstraeusError as error:
+        ledger.record_failure(
+            conn,
+            provider.key,
+            fetched,
+            str(error),
+            run_id=ingestion.run_id,
+            payload=payload,
+        )
+        delivered.errors.append(error)
+
+
+def _load(
+    conn: psycopg.Connection,
+    ingestion: Ingestion,
+    provider: Provider,
+    fetched: Fetched,
+    payload: StoredPayload,
+    options: LoadOptions,
+) -> LoadResult:
+    with _translated(fetched.account_id, fetched.days):
+        return load(
+            conn,
+            provider.tables[fetched.dataset],
+            fetched,
+            payload,
+            lambda: provider.rows(fetched, ingestion.landing),
+            options,
+        )
+
+
+def _note_failure(
+    conn: psycopg.Connection,
+    ingestion: Ingestion,
+    provider: Provider,
+    account: Account,
+    dataset: Dataset,
+    days: DayRange,
+    error: AstraeusError,
+) -> None:
+    asked = Fetched(account.slug, dataset, days, "api", "not fetched", parts=())
+    ledger.record_failure(conn, provider.key, asked, str(error), run_id=ingestion.run_id)
+
+
+@contextmanager
+def _translated(account_id: str, days: DayRange) -> Iterator[None]:
+    """Turn database and file system errors into ours, with account and days."""
+    about = f"account {account_id}, {days}"
+    try:
+        yield
+    except psycopg.Error as error:
+        reason = error.diag.message_primary or type(error).__name__
+        raise DatabaseError(
+            f"Loading {about} failed in PostgreSQL: {reason}.",
+            hint="Nothing of this load stands; run it again when the database is well.",
+        ) from error
+    except OSError as error:
+        raise DatabaseError(
+            f"Loading {about} failed: {error.strerror or error}.",
+            hint="Nothing of this load stands; check the landing store and its disk.",
+        ) from error

@@ -1,0 +1,183 @@
+"""Raw assets: one per provider and dataset, partitioned by account and day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from astraeus_pipeline.contracts import money
+from astraeus_pipeline.contracts.columns import Dataset, RawTable
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.errors import AstraeusError, LoadError
+from astraeus_pipeline.orchestration import checks, failures
+from astraeus_pipeline.orchestration.delivering import Delivered, Ingestion, deliver
+from astraeus_pipeline.orchestration.partitions import account_days, key_of, ranges
+from astraeus_pipeline.orchestration.resources import IngestionResource
+from astraeus_pipeline.providers.base import Provider
+
+OWNERS = ["team:data-platform"]
+_STANDS = ("replaced", "emptied", "unchanged")
+
+
+def asset_key(table: RawTable) -> dg.AssetKey:
+    """Return the key of a raw table's asset."""
+    return dg.AssetKey(["raw", table.name])
+
+
+def raw_asset(provider: Provider, dataset: Dataset) -> dg.AssetsDefinition:
+    """Build the asset that ingests one dataset of a provider, a whole range of days in one run."""
+    table = provider.tables[dataset]
+    key = asset_key(table)
+
+    @dg.asset(
+        key=key,
+        partitions_def=account_days(provider.key),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=provider.key,
+        group_name=f"raw_{provider.key}",
+        owners=OWNERS,
+        kinds={"python", "postgres", *({provider.key} & {"aws", "azure", "snowflake"})},
+        tags={"provider": provider.key, "dataset": dataset},
+        description=f"{provider.label}: {table.description}.\n\nEvery fetch is kept in the landing"
+        " store and written down in raw.deliveries; the days that changed are replaced in one"
+        " transaction, the others are left alone.",
+        metadata={
+            "dagster/table_name": f"raw.{table.name}",
+            "dagster/column_schema": _schema(table),
+            "settled after days": provider.settle_days,
+        },
+        check_specs=checks.specs(table, key),
+        output_required=False,
+        freshness_policy=dg.FreshnessPolicy.time_window(
+            fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
+        ),
+    )
+    def ingest(context: dg.AssetExecutionContext, ingestion: IngestionResource) -> Iterator[Any]:
+        asked = list(ranges(context.partition_keys))
+        opened = ingestion.open(context.run_id)
+        delivered = Delivered()
+        for account, days in asked:
+            context.log.info(f"Fetching {dataset} of {account} for {days}")
+            _deliver_range(opened, provider, account, dataset, days, delivered)
+        with opened.database.connect("loader", autocommit=True) as conn:
+            findings = list(checks.evaluate(conn, table, key, asked, delivered))
+        yield from _outcome(context, key, asked, delivered, findings)
+
+    return ingest
+
+
+def _deliver_range(
+    ingestion: Ingestion,
+    provider: Provider,
+    slug: str,
+    dataset: Dataset,
+    days: DayRange,
+    into: Delivered,
+) -> None:
+    """Deliver a range in the provider's own steps; an unknown account is an error like others."""
+    try:
+        account = ingestion.account(slug)
+    except AstraeusError as error:
+        into.errors.append(error)
+        return
+    for part in _steps(days, provider.max_fetch_days):
+        done = deliver(ingestion, provider, account, dataset, part)
+        into.results += done.results
+        into.errors += done.errors
+        if done.errors:
+            return
+
+
+def _steps(days: DayRange, width: int) -> Iterator[DayRange]:
+    first = days.first
+    while first <= days.last:
+        last = min(first + timedelta(days=width - 1), days.last)
+        yield DayRange(first, last)
+        first = last + timedelta(days=1)
+
+
+def _outcome(
+    context: dg.AssetExecutionContext,
+    key: dg.AssetKey,
+    asked: list[tuple[str, DayRange]],
+    delivered: Delivered,
+    findings: list[dg.AssetCheckResult],
+) -> Iterator[Any]:
+    """Say to Dagster which partitions stand; one event where all do, one each where some do not."""
+    metadata = _metadata(delivered)
+    held = delivered.days("blocked", "refused")
+    if not delivered.errors and not held:
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata, check_results=findings)
+        return
+    for account, day in _standing(asked, delivered):
+        if day not in held:
+            context.log_event(dg.AssetMaterialization(key, partition=key_of(account, day)))
+    yield from findings
+    failures.raise_for(
+        delivered.errors or [_held_back(asked, delivered, held)], context.retry_number, metadata
+    )
+
+
+def _standing(
+    asked: list[tuple[str, DayRange]], delivered: Delivered
+) -> Iterator[tuple[str, date]]:
+    """Yield the asked partitions that a delivery of this run left standing."""
+    stands: dict[str, set[date]] = {}
+    for result in delivered.results:
+        stands.setdefault(result.account_id, set()).update(
+            set(result.fetched_days) if result.state == "unchanged" else result.days(*_STANDS)
+        )
+    for account, days in asked:
+        yield from ((account, day) for day in days if day in stands.get(account, ()))
+
+
+def _held_back(
+    asked: list[tuple[str, DayRange]], delivered: Delivered, held: set[date]
+) -> LoadError:
+    accounts = ", ".join(sorted({account for account, _ in asked}))
+    reasons = "; ".join(
+        f"delivery {result.delivery_id}: {result.conclusion.reason}"
+        for result in delivered.results
+        if result.conclusion.reason and result.state in ("quarantined", "refused")
+    )
+    return LoadError(
+        f"{len(held)} days of {accounts} are held back ({reasons}).",
+        hint="See raw.quarantine or `astraeus delivery show ID`; let a refused one in with"
+        " `astraeus delivery accept ID --reason ...`.",
+    )
+
+
+def _metadata(delivered: Delivered) -> dict[str, Any]:
+    """Return what the asset's page plots: rows, days, money, requests."""
+    results = delivered.results
+    totals: dict[str, Any] = {}
+    for result in results:
+        for currency, sums in result.sums.items():
+            for cost_type, amount in sums.items():
+                name = f"{cost_type} {currency}"
+                totals[name] = money.add(totals.get(name, money.ZERO), money.parse(amount))
+    return {
+        "dagster/row_count": sum(result.rows for result in results),
+        "deliveries": [result.delivery_id for result in results],
+        "days replaced": len(delivered.days("replaced", "emptied")),
+        "days unchanged": len(delivered.days("unchanged")),
+        "rows in quarantine": sum(result.quarantined_rows for result in results),
+        **{f"total {name}": money.plain(amount) for name, amount in totals.items()},
+    }
+
+
+def _schema(table: RawTable) -> dg.TableSchema:
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.name,
+                column.type,
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in table.columns
+        ]
+    )

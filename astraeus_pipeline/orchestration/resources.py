@@ -1,0 +1,27 @@
+"""What assets get from the outside, opened when a run needs it and not before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+import psycopg
+
+from astraeus_pipeline.orchestration.delivering import Ingestion
+from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.warehouse.engine import Role, open_database
+
+
+class IngestionResource(dg.ConfigurableResource[None]):
+    """Database, landing store and key ring as the environment names them."""
+
+    def open(self, run_id: str) -> Ingestion:
+        """Open what loads of one run share."""
+        return Ingestion.from_settings(Settings.from_env(), run_id)
+
+    @contextmanager
+    def connection(self, role: Role) -> Iterator[psycopg.Connection]:
+        """Connect as a role, in autocommit."""
+        with open_database(Settings.from_env()).connect(role, autocommit=True) as conn:
+            yield conn

@@ -1,0 +1,125 @@
+"""Sensors: the account axis follows app.accounts, the marts follow what was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import dagster as dg
+import psycopg
+
+from astraeus_pipeline.accounts import store
+from astraeus_pipeline.orchestration.partitions import accounts_axis
+from astraeus_pipeline.orchestration.resources import IngestionResource
+
+MARTS_JOB: Final = "build_marts"
+_UNDER_WAY: Final = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+# Loads under way are waited for, so that one build covers them all, but not for ever.
+_PATIENCE: Final = timedelta(minutes=10)
+
+
+def sync_accounts(
+    instance: dg.DagsterInstance, providers: Iterable[str], wanted: dict[str, list[str]]
+) -> None:
+    """Bring the dynamic partitions to the active accounts, `wanted` by provider."""
+    for provider in providers:
+        axis, slugs = accounts_axis(provider), set(wanted.get(provider, []))
+        standing = set(instance.get_dynamic_partitions(axis))
+        if slugs - standing:
+            instance.add_dynamic_partitions(axis, sorted(slugs - standing))
+        for slug in sorted(standing - slugs):
+            instance.delete_dynamic_partition(axis, slug)
+
+
+def active_accounts(conn: psycopg.Connection) -> dict[str, list[str]]:
+    """Return the slugs of the active accounts by provider."""
+    wanted: dict[str, list[str]] = {}
+    for row in store.list_accounts(conn):
+        if row.state == "active":
+            wanted.setdefault(row.provider, []).append(row.slug)
+    return wanted
+
+
+def accounts_sensor(providers: list[str]) -> dg.SensorDefinition:
+    """Return the sensor that keeps the account axes in step with app.accounts."""
+
+    @dg.sensor(
+        name="accounts",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Add a partition for each active account, remove those of paused ones",
+    )
+    def accounts(
+        context: dg.SensorEvaluationContext, ingestion: IngestionResource
+    ) -> dg.SkipReason:
+        with ingestion.connection("app") as conn:
+            wanted = active_accounts(conn)
+        sync_accounts(context.instance, providers, wanted)
+        return dg.SkipReason(f"{sum(map(len, wanted.values()))} active accounts")
+
+    return accounts
+
+
+def marts_sensor(job: Any) -> dg.SensorDefinition:
+    """Return the sensor that builds the marts once loads have changed something."""
+
+    @dg.sensor(
+        name="marts",
+        job=job,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Build the marts when slices were loaded that they do not hold yet",
+    )
+    def marts(
+        context: dg.SensorEvaluationContext, ingestion: IngestionResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        with ingestion.connection("dbt") as conn:
+            pending = pending_slices(conn)
+        under_way = context.instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=50)
+        return decide(pending, [run.job_name for run in under_way], datetime.now(UTC))
+
+    return marts
+
+
+def decide(
+    pending: tuple[int, int, datetime] | None, jobs_under_way: list[str], now: datetime
+) -> dg.RunRequest | dg.SkipReason:
+    """Decide whether to build; `pending` is (slices, newest delivery, oldest change)."""
+    if pending is None:
+        return dg.SkipReason("The marts hold every loaded day")
+    slices, newest, oldest = pending
+    if MARTS_JOB in jobs_under_way:
+        return dg.SkipReason("A build is under way")
+    if jobs_under_way and now - oldest < _PATIENCE:
+        return dg.SkipReason(f"{len(jobs_under_way)} runs under way, {slices} slices wait")
+    # The hour in the key lets a failed build be tried again without a new delivery.
+    return dg.RunRequest(run_key=f"marts:{newest}:{now:%Y-%m-%dT%H}")
+
+
+def pending_slices(conn: psycopg.Connection) -> tuple[int, int, datetime] | None:
+    """Return (slices, newest delivery, oldest change) that fct_charges was not built from."""
+    registry = conn.execute("select to_regclass('intermediate.built_slices')").fetchone()
+    if registry is None or registry[0] is None:
+        built = "select null::text, null::text, null::date, null::date, null::bigint where false"
+    else:
+        built = (
+            "select account_id, dataset, usage_date, billing_period, delivery_id"
+            " from intermediate.built_slices where model = 'fct_charges'"
+        )
+    row = conn.execute(
+        # `built` is one of the two literals above.
+        "select count(*), max(p.delivery_id), min(p.changed_at) from raw.partitions p"  # noqa: S608
+        f" left join ({built}) b (account_id, dataset, usage_date, billing_period, delivery_id)"
+        " using (account_id, dataset, usage_date, billing_period)"
+        " where p.dataset = 'costs' and p.delivery_id is distinct from b.delivery_id"
+        " and p.delivery_id is not null"
+    ).fetchone()
+    if row is None or row[0] == 0:
+        return None
+    return row[0], row[1], row[2]

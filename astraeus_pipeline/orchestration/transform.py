@@ -1,0 +1,91 @@
+"""dbt's models as assets, with lineage from the raw tables; one invocation per run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+
+from astraeus_pipeline.orchestration.ingest import OWNERS
+from astraeus_pipeline.settings import PROJECT_ROOT, Settings
+
+PROJECT: Final = PROJECT_ROOT / "dbt_project"
+MANIFEST: Final = PROJECT / "target" / "manifest.json"
+
+
+class Translator(DagsterDbtTranslator):
+    """Names dbt's nodes as the data team knows them."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """Take the raw assets as sources; name models and seeds by schema."""
+        if dbt_resource_props["resource_type"] == "source":
+            return dg.AssetKey([dbt_resource_props["source_name"], dbt_resource_props["name"]])
+        return dg.AssetKey([dbt_resource_props["config"]["schema"], dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """Group by layer."""
+        return str(dbt_resource_props["config"]["schema"])
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        """Everything belongs to the data team."""
+        return OWNERS
+
+
+def transformation_assets() -> list[dg.AssetsDefinition]:
+    """Return the dbt assets; none while the project has not been parsed (`make manifest`)."""
+    if not MANIFEST.exists():
+        return []
+    project = DbtProject(PROJECT, profiles_dir=PROJECT)
+
+    @dbt_assets(
+        manifest=MANIFEST,
+        project=project,
+        dagster_dbt_translator=Translator(),
+        name="marts",
+        pool="dbt",
+    )
+    def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        """Build what changed: the incremental models find the changed slices by themselves."""
+        target = Settings.from_env().home / "dbt" / context.run_id
+        target.mkdir(parents=True, exist_ok=True)
+        _reuse_parse(target)
+        try:
+            yield from dbt.cli(["build"], context=context, target_path=target).stream()
+        finally:
+            shutil.rmtree(target, ignore_errors=True)
+
+    return [
+        marts.map_asset_specs(
+            lambda spec: (
+                spec.replace_attributes(
+                    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=50))
+                )
+                if spec.group_name == "marts"
+                else spec
+            )
+        )
+    ]
+
+
+def dbt_resource() -> DbtCliResource:
+    """Return dbt's command line, run from the environment of this interpreter."""
+    import sys
+
+    return DbtCliResource(
+        project_dir=str(PROJECT),
+        profiles_dir=str(PROJECT),
+        dbt_executable=str(Path(sys.executable).with_name("dbt")),
+        global_config_flags=["--no-send-anonymous-usage-stats", "--no-version-check"],
+    )
+
+
+def _reuse_parse(target: Path) -> None:
+    """Hand dbt the parse of set-up, so that a run does not parse the project anew."""
+    parsed = MANIFEST.with_name("partial_parse.msgpack")
+    if parsed.exists():
+        shutil.copy(parsed, target / parsed.name)
