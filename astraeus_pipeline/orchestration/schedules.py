@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -59,7 +59,7 @@ def daily_schedule(
 
 
 def run_requests(
-    provider: Provider, dataset: Dataset, accounts: list[str] | tuple[str, ...], now: datetime
+    provider: Provider, dataset: Dataset, accounts: Sequence[str], now: datetime
 ) -> Iterator[dg.RunRequest]:
     """Yield a run per account: its own run, so that one broken account delays no other."""
     days = window(provider, dataset, now.date())

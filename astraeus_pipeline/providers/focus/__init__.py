@@ -14,6 +14,7 @@ from astraeus_pipeline.contracts.columns import Dataset, RawTable
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part, RowBatch
 from astraeus_pipeline.contracts.focus import FOCUS_COSTS
+from astraeus_pipeline.contracts.windows import open_months
 from astraeus_pipeline.errors import ConfigError, NotObtainable, PayloadError, TransientError
 from astraeus_pipeline.providers.base import CredentialField, Identity, Provider
 from astraeus_pipeline.providers.focus import client, reading, records, selection, versions
@@ -47,10 +48,7 @@ class FocusProvider(Provider):
 
     def restatement_window(self, today: date) -> DayRange:
         """Return the open month, and the previous one until day 15, then on Mondays only."""
-        first = today.replace(day=1)
-        if today.day <= _LAST_DAY_OF_DAILY_REREAD or today.weekday() == _MONDAY:
-            first = (first - timedelta(days=1)).replace(day=1)
-        return DayRange(first, today)
+        return open_months(today, closes_on=_LAST_DAY_OF_DAILY_REREAD)
 
     def check(self, account: Account) -> Identity:
         """List the files and read the header of the newest.

@@ -16,7 +16,8 @@ from astraeus_pipeline.providers.focus.objects import highest_byte
 
 _PLAIN: Final = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)$"
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
-_LONGEST_PLAIN: Final = 30
+# Whatever its point, such a text fits decimal128 at one of the scales.
+_LONGEST_PLAIN: Final = 26
 _USUAL_LENGTH: Final = 20  # such a text fits decimal128 at the two usual scales, 12 and 18
 _FINEST: Final = DECIMAL_SCALES[-1]
 _WIDE: Final = Context(prec=12_000)

@@ -123,12 +123,16 @@ class FileStore:
         Raises: TransientError if fewer bytes came than the listing promised.
         """
         label, size = f"{self.url} ({file.path})", 0
-        with translated(label), self._fs.open_input_stream(self._locate(file.path)) as stream:
+        with translated(label), self._open_raw(file) as stream:
             while chunk := stream.read(_CHUNK):
                 size += len(chunk)
                 yield chunk
         if size != file.size:
             raise TransientError(f"{label} gave {size} bytes where {file.size} were announced.")
+
+    def _open_raw(self, file: StoredFile) -> pa.NativeFile:
+        # Without being told, Arrow would decompress what ends with .gz.
+        return self._fs.open_input_stream(self._locate(file.path), compression=None)
 
     def _locate(self, path: str) -> str:
         return self.root if self._is_single_file else f"{self.root.rstrip('/')}/{path}"

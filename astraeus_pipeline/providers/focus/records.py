@@ -147,12 +147,8 @@ class Typer:
         texts = {name: cells.text(column, self.notes) for name, column in further.items()}
         columns["payload"] = objects.merge(texts | lost, length)
         arrays = [*keys, *(columns[column.name] for column in FOCUS_COSTS.row_columns[3:])]
-        schema = pa.schema(
-            [
-                pa.field(each.name, array.type)
-                for each, array in zip(_ROW_SCHEMA, arrays, strict=True)
-            ]
-        )
+        fields = zip(_ROW_SCHEMA, arrays, strict=True)
+        schema = pa.schema([each.with_type(array.type) for each, array in fields])
         rows = pa.RecordBatch.from_arrays(arrays, schema=schema)
         return self._kept(rows, batch, faults, first_number)
 

@@ -1,0 +1,198 @@
+"""boto3 at the edge: sessions, clients, and its errors in our words. Nobody else imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import boto3
+from botocore import exceptions as aws
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    DeferredRefreshableCredentials,
+)
+from botocore.parsers import ResponseParserError
+from botocore.session import get_session
+
+from astraeus_pipeline.contracts.account import Account
+from astraeus_pipeline.errors import (
+    AstraeusError,
+    AuthError,
+    ConfigError,
+    PermanentError,
+    TransientError,
+)
+from astraeus_pipeline.providers.aws.config import AwsConfig
+
+_AUTH_CODES: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "OptInRequired",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnauthorizedOperation",
+        "UnrecognizedClientException",
+    }
+)
+_TRANSIENT_CODES: Final = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "LimitExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_TRANSPORT: Final = (aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError)
+_SDK: Final = Config(
+    # A few tries for a hiccup; longer troubles are for the orchestrator, which others can see.
+    retries={"mode": "standard", "total_max_attempts": 3},
+    connect_timeout=10,
+    read_timeout=60,
+    user_agent_extra="astraeus",
+)
+
+
+class AwsClients:
+    """Clients of one account's credentials, made for one call of the provider."""
+
+    def __init__(self, account: Account, config: AwsConfig, sdk: Config = _SDK) -> None:
+        self.account, self.config = account, config
+        self._sdk = sdk
+        with translated(account, "reading the credentials"):
+            self._session = _session(account, config)
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Return a boto3 client; the account row may redirect its endpoint."""
+        endpoint = self.config.endpoint_url
+        if service == "ce":
+            endpoint = self.config.cost_explorer_endpoint_url or endpoint
+        with translated(self.account, f"preparing {service}"):
+            return self._session.client(  # type: ignore[call-overload] # by name, many services
+                service,
+                region_name=region or self.config.home_region,
+                endpoint_url=endpoint,
+                config=self._sdk,
+            )
+
+
+def _session(account: Account, config: AwsConfig) -> boto3.Session:
+    secrets = account.open_secrets()
+    core = get_session()
+    if config.profile:
+        core.set_config_variable("profile", config.profile)
+    if secrets:
+        try:
+            core.set_credentials(
+                secrets["access_key_id"].get_secret_value(),
+                secrets["secret_access_key"].get_secret_value(),
+                secrets["session_token"].get_secret_value() if "session_token" in secrets else None,
+            )
+        except KeyError as missing:
+            raise ConfigError(
+                f"Account {account.slug} has credentials without {missing.args[0]}.",
+                hint=f"Enter both keys: `astraeus account rotate-secret {account.slug}`.",
+            ) from None
+    if config.role_arn:
+        _assume(core, config)
+    return boto3.Session(botocore_session=core)
+
+
+def _assume(core: Any, config: AwsConfig) -> None:
+    """Exchange the session's credentials for those of a role, renewed when they near their end."""
+    source: Any = core.get_credentials()
+    extra = {"RoleSessionName": "astraeus"}
+    if config.external_id:
+        extra["ExternalId"] = config.external_id
+
+    def create_client(service: str, **arguments: Any) -> Any:
+        return core.create_client(
+            service,
+            **{
+                "region_name": config.home_region,
+                "endpoint_url": config.endpoint_url,
+                **arguments,
+            },
+        )
+
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=create_client,
+        source_credentials=source,
+        role_arn=str(config.role_arn),
+        extra_args=extra,
+    )
+    core._credentials = DeferredRefreshableCredentials(
+        method="assume-role", refresh_using=fetcher.fetch_credentials
+    )
+
+
+@contextmanager
+def translated(account: Account, attempt: str) -> Iterator[None]:
+    """Turn the SDK's errors into ours, naming account and attempt, and no secret.
+
+    Raises: AuthError, TransientError, PermanentError, ConfigError.
+    """
+    about = f"AWS account {account.slug}: {attempt} failed"
+    try:
+        yield
+    except aws.ClientError as error:
+        raise _from_answer(error, about, account) from None
+    except (aws.NoCredentialsError, aws.PartialCredentialsError, aws.CredentialRetrievalError):
+        raise AuthError(
+            f"{about}: no usable credentials.",
+            hint=f"Give keys or a role: `astraeus account rotate-secret {account.slug}`.",
+        ) from None
+    except aws.ProfileNotFound:
+        raise ConfigError(
+            f"{about}: the profile does not exist on this machine.",
+            hint="Check the account's profile and the AWS configuration files.",
+        ) from None
+    except _TRANSPORT as error:
+        raise TransientError(
+            f"{about}: {type(error).__name__} (the network or AWS did not answer in full).",
+            hint="It is tried again by itself.",
+        ) from None
+    except ResponseParserError:
+        raise TransientError(
+            f"{about}: the answer was cut off or no JSON.", hint="It is tried again by itself."
+        ) from None
+
+
+def _from_answer(error: aws.ClientError, about: str, account: Account) -> AstraeusError:
+    code = str(error.response.get("Error", {}).get("Code", "unknown"))
+    http: dict[str, Any] = dict(error.response.get("ResponseMetadata", {}))
+    status = int(http.get("HTTPStatusCode", 0))
+    if code in _AUTH_CODES:
+        return AuthError(
+            f"{about}: {code} ({error.operation_name}).",
+            hint=f"Check keys and permissions, then `astraeus account test {account.slug}`.",
+        )
+    if code in _TRANSIENT_CODES or status >= 500 or status == 429:
+        return TransientError(
+            f"{about}: {code} ({error.operation_name}).",
+            hint="It is tried again by itself.",
+            retry_after=_retry_after(http),
+        )
+    message = str(error.response.get("Error", {}).get("Message", ""))[:300]
+    return PermanentError(
+        f"{about}: {code} ({error.operation_name}): {message}",
+        hint="Check the account's configuration.",
+    )
+
+
+def _retry_after(http: dict[str, Any]) -> float | None:
+    value = str(http.get("HTTPHeaders", {}).get("retry-after", ""))
+    return int(value) if value.isdigit() else None
