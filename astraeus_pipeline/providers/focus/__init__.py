@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from typing import ClassVar, Final
 
 import structlog
@@ -24,7 +24,6 @@ from astraeus_pipeline.providers.focus.contents import Inspector
 from astraeus_pipeline.providers.focus.tables import OpenFile
 
 _LAST_DAY_OF_DAILY_REREAD: Final = 15
-_MONDAY: Final = 0
 
 __all__ = ["FOCUS", "FocusConfig", "FocusProvider"]
 

@@ -70,7 +70,7 @@ class FocusConfig(BaseModel):
             container, _, rest = path.partition("@")
             path = f"{container}/{rest.partition('/')[2]}"
         if not (magic := _MAGIC.search(path)):
-            return path.rstrip("/") or "/", ""
+            return path.rstrip("/") or ("/" if self.scheme == "file" else ""), ""
         root, _, _ = path[: magic.start()].rpartition("/")
         return root, path[len(root) + 1 :]
 

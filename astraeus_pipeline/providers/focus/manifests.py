@@ -11,7 +11,7 @@ from typing import Any
 from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.providers.focus import dates
 from astraeus_pipeline.providers.focus.client import StoredFile
-from astraeus_pipeline.providers.focus.versions import month_hint, read_name
+from astraeus_pipeline.providers.focus.versions import folder_month, month_hint, read_name
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def is_manifest(file: StoredFile) -> bool:
     return file.path.lower().endswith("manifest.json")
 
 
-def parse(file: StoredFile, text: bytes, root: str, listing: Iterable[StoredFile]) -> Manifest:
+def parse(file: StoredFile, text: bytes, listing: Iterable[StoredFile]) -> Manifest:
     """Read a manifest of AWS Data Exports (dataFiles), of Azure exports (blobs), or plain (files).
 
     Raises: PayloadError if it is none of these, or names a file that is absent or of another size.
@@ -49,7 +49,7 @@ def parse(file: StoredFile, text: bytes, root: str, listing: Iterable[StoredFile
         raise PayloadError(f"{file.path} is not a manifest that can be read: {error!r}.") from error
     present = {each.path: each for each in listing}
     files = {
-        _resolve(name, size, file, root, present): rows
+        _resolve(name, size, file, present): rows
         for name, size, rows in entries
         if not name.endswith("/")
     }
@@ -80,17 +80,16 @@ def _number(value: Any) -> int | None:
 
 
 def _resolve(
-    name: str, size: int | None, manifest: StoredFile, root: str, present: Mapping[str, StoredFile]
+    name: str, size: int | None, manifest: StoredFile, present: Mapping[str, StoredFile]
 ) -> StoredFile:
-    """Find a listed file: by its path in the bucket or container, else beside the manifest."""
+    """Find a listed file: beside the manifest, else by its path in the bucket or container."""
     path = name.partition("://")[2] or name
     folder = manifest.path.rpartition("/")[0]
-    below = root.partition("/")[2]
+    steps = path.lstrip("/").split("/")
     candidates = [
-        path.removeprefix(f"{root}/"),
-        path.lstrip("/").removeprefix(f"{below}/" if below else ""),
         f"{folder}/{path}".lstrip("/"),
-        f"{folder}/{path.rpartition('/')[2]}".lstrip("/"),
+        *("/".join(steps[start:]) for start in range(len(steps))),
+        f"{folder}/{steps[-1]}".lstrip("/"),
     ]
     found = next((present[each] for each in candidates if each in present), None)
     if found is None:
@@ -107,6 +106,9 @@ def _scope(path: str) -> str:
     folders = path.split("/")[:-1]
     if "metadata" in folders:  # AWS keeps manifests in metadata/ beside data/
         return "/".join(folders[: folders.index("metadata")])
+    dated = [at for at, folder in enumerate(folders) if folder_month(folder.lower())]
+    if dated:
+        return "/".join(folders[: dated[0]])
     while folders and read_name(f"{folders[-1]}/x.csv").stream in {"x", "run=/x"}:
         folders.pop()
     return "/".join(folders)

@@ -33,7 +33,7 @@ def select(
     """
     months = list(days.months())
     known = [
-        manifests.parse(each, b"".join(store.chunks(each)), store.root, listing)
+        manifests.parse(each, b"".join(store.chunks(each)), listing)
         for each in listing
         if manifests.is_manifest(each)
     ]

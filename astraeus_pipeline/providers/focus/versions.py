@@ -36,11 +36,12 @@ _OPEN: Final = frozenset(
     {"open", "preliminary", "prelim", "estimated", "estimate", "draft", "provisional", "interim"}
     | {"mtd", "unbilled"}
 )
-_PART_WORDS: Final = re.compile(r"(?:part|chunk|split|segment|file|copy|snappy|gz|[0-9]{1,8})\d*")
+# Longer numbers are accounts, not parts.
+_PART_WORDS: Final = re.compile(r"(?:part|chunk|split|segment|file|copy|snappy|gz)\d*|\d{1,8}")
 _GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}")
 # A day with a time: 20261015T0600Z, 2026-10-15T09:31:29.123Z, 202610150600, 2026-10-15_06-00-00.
 _STAMP: Final = re.compile(
-    r"20\d\d-?[01]\d-?[0-3]\d(?:"
+    r"(?<!\d)20\d\d-?[01]\d-?[0-3]\d(?:"
     r"t[0-2]\d[-:]?[0-5]\d(?:[-:]?[0-5]\d)?|[0-2]\d[0-5]\d(?:[0-5]\d)?"
     r"|[ _-][0-2]\d[-:][0-5]\d(?:[-:][0-5]\d)?)(?:\.\d+)?z?(?![0-9])"
 )
@@ -131,11 +132,12 @@ def month_hint(path: str) -> date | None:
     lower = path.lower()
     if found := _YEAR_AND_MONTH.search(lower):
         return _month(found[1], found[2])
-    months = {month for each in lower.split("/")[:-1] if (month := _folder_month(each))}
+    months = {month for each in lower.split("/")[:-1] if (month := folder_month(each))}
     return months.pop() if len(months) == 1 else None
 
 
-def _folder_month(folder: str) -> date | None:
+def folder_month(folder: str) -> date | None:
+    """Return the month that one folder is named by: 2026-10, a range of days in it, a Hive key."""
     if found := _RANGE.fullmatch(folder):
         return _month(found[1], found[2]) if found.group(1, 2) == found.group(4, 5) else None
     if found := _MONTH_KEY.fullmatch(folder) or _MONTH.fullmatch(folder):
