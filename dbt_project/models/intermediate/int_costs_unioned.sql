@@ -1,0 +1,4 @@
+-- grain: one row per charge, as FOCUS 1.2 names it
+select * from {{ ref('stg_aws__costs') }}
+union all
+select * from {{ ref('stg_focus__costs') }}

@@ -1,0 +1,9 @@
+-- grain: one row, written by each build
+-- depends_on: {{ ref('fct_daily_costs') }}
+-- depends_on: {{ ref('fct_freshness') }}
+-- depends_on: {{ ref('fct_restatements') }}
+-- depends_on: {{ ref('fct_deliveries') }}
+-- depends_on: {{ ref('dim_accounts') }}
+select
+    '{{ invocation_id }}' as invocation_id,
+    clock_timestamp() as built_at

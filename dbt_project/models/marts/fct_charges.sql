@@ -1,0 +1,94 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='fail',
+        indexes=[{'columns': ['usage_date', 'account_id']}],
+        pre_hook="{{ open_increment('raw') }}",
+        post_hook="{{ close_increment() }}"
+    )
+}}
+
+-- grain: one row per charge in its current version
+with
+
+charges as (
+    {{ of_changed_days(ref('int_costs_unioned')) }}
+),
+
+service_categories as (
+    select * from {{ ref('service_categories') }}
+)
+
+select
+    md5(concat_ws('|', charges.account_id, charges.x_delivery_id, charges.x_row_number)) as charge_key,
+    charges.account_id,
+    charges.provider,
+    charges.usage_date,
+    charges.billing_period,
+    charges.x_delivery_id,
+    charges.x_row_number,
+    charges.x_is_final,
+    charges.x_list_cost_source,
+    charges.x_contracted_cost_source,
+    charges.x_effective_cost_source,
+    charges.availability_zone,
+    charges.billed_cost,
+    charges.billing_account_id,
+    charges.billing_account_name,
+    charges.billing_account_type,
+    charges.billing_currency,
+    charges.billing_period_end,
+    charges.billing_period_start,
+    charges.capacity_reservation_id,
+    charges.capacity_reservation_status,
+    charges.charge_category,
+    charges.charge_class,
+    charges.charge_description,
+    charges.charge_frequency,
+    charges.charge_period_end,
+    charges.charge_period_start,
+    charges.commitment_discount_category,
+    charges.commitment_discount_id,
+    charges.commitment_discount_name,
+    charges.commitment_discount_quantity,
+    charges.commitment_discount_status,
+    charges.commitment_discount_type,
+    charges.commitment_discount_unit,
+    charges.consumed_quantity,
+    charges.consumed_unit,
+    charges.contracted_cost,
+    charges.contracted_unit_price,
+    charges.effective_cost,
+    charges.invoice_id,
+    charges.invoice_issuer_name,
+    charges.list_cost,
+    charges.list_unit_price,
+    charges.pricing_category,
+    charges.pricing_currency,
+    charges.pricing_currency_contracted_unit_price,
+    charges.pricing_currency_effective_cost,
+    charges.pricing_currency_list_unit_price,
+    charges.pricing_quantity,
+    charges.pricing_unit,
+    charges.provider_name,
+    charges.publisher_name,
+    charges.region_id,
+    charges.region_name,
+    charges.resource_id,
+    charges.resource_name,
+    charges.resource_type,
+    coalesce(charges.service_category, service_categories.service_category, 'Other') as service_category,
+    charges.service_name,
+    charges.service_subcategory,
+    charges.sku_id,
+    charges.sku_meter,
+    charges.sku_price_details,
+    charges.sku_price_id,
+    charges.sub_account_id,
+    charges.sub_account_name,
+    charges.sub_account_type,
+    charges.tags
+from charges
+left join service_categories
+    on charges.service_category is null and service_categories.service_name = charges.service_name

@@ -1,0 +1,44 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='fail',
+        indexes=[{'columns': ['usage_date', 'account_id']}],
+        pre_hook="{{ open_increment('fct_charges') }}",
+        post_hook="{{ close_increment() }}"
+    )
+}}
+
+-- grain: one row per provider, account, billing and sub account, service, region, charge category,
+-- billing currency and UTC day
+with
+
+charges as (
+    {{ of_changed_days(ref('fct_charges')) }}
+)
+
+select
+    -- keys
+    charges.provider,
+    charges.account_id,
+    charges.billing_account_id,
+    charges.sub_account_id,
+    charges.sub_account_name,
+    charges.service_category,
+    charges.service_name,
+    charges.region_id,
+    charges.charge_category,
+    charges.billing_currency,
+    charges.usage_date,
+
+    -- money, in billing_currency
+    sum(charges.list_cost) as list_cost,
+    sum(charges.contracted_cost) as contracted_cost,
+    sum(charges.effective_cost) as effective_cost,
+    sum(charges.billed_cost) as billed_cost,
+
+    -- what they are made of
+    count(*) as charges,
+    bool_and(coalesce(charges.x_is_final, false)) as is_final
+from charges
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11

@@ -1,0 +1,45 @@
+-- Every cost type of the daily costs is the sum of its charges, on every day just built.
+with
+
+charges as (
+    {{ just_built('fct_charges') }}
+),
+
+daily as (
+    select daily.*
+    from {{ ref('fct_daily_costs') }} as daily
+    inner join (select distinct account_id, usage_date from charges) as days
+        on days.account_id = daily.account_id and days.usage_date = daily.usage_date
+),
+
+sums_of_charges as (
+    select
+        account_id,
+        usage_date,
+        billing_currency,
+        count(*) as charges,
+        sum(billed_cost) as billed_cost,
+        sum(effective_cost) as effective_cost,
+        sum(list_cost) as list_cost,
+        sum(contracted_cost) as contracted_cost
+    from charges
+    group by 1, 2, 3
+),
+
+sums_of_days as (
+    select
+        account_id,
+        usage_date,
+        billing_currency,
+        sum(charges) as charges,
+        sum(billed_cost) as billed_cost,
+        sum(effective_cost) as effective_cost,
+        sum(list_cost) as list_cost,
+        sum(contracted_cost) as contracted_cost
+    from daily
+    group by 1, 2, 3
+)
+
+(select * from sums_of_charges except select * from sums_of_days)
+union all
+(select * from sums_of_days except select * from sums_of_charges)
