@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,10 @@ from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from astraeus_pipeline.errors import AuthError, ConfigError, PermanentError, TransientError
-from astraeus_pipeline.providers.focus import FOCUS
-from astraeus_pipeline.providers.focus.client import FileStore, translated
+from astraeus_pipeline.providers.focus import FOCUS, FocusConfig
+from astraeus_pipeline.providers.focus.client import FileStore, open_store, translated
 from astraeus_pipeline.warehouse.landing import LandingStore
+from tests.fixtures.focus_blobs import CHANGED, serve_blobs
 from tests.fixtures.focus_files import OCTOBER, account, csv_text, deliver, line, only, write
 
 KEYS = {
@@ -84,6 +86,50 @@ def test_s3_that_does_not_answer() -> None:
         port = free.getsockname()[1]
     with pytest.raises(TransientError):
         FOCUS.check(account("s3://bills/x", KEYS, endpoint_url=f"http://127.0.0.1:{port}"))
+
+
+BLOBS = {
+    "focus/20261001-20261031/run/a.csv.gz": gzip.compress(csv_text([line(cost="3")])),
+    "focus/20261001-20261031/run/b.csv": csv_text([line(cost="4")]),
+    "other/c.csv": csv_text([line(cost="8")]),
+}
+
+
+def test_blob_prefix(tmp_path: Path, landing: LandingStore) -> None:
+    parquet = write(tmp_path / "p.parquet", [line(cost="5")]).read_bytes()
+    blobs = BLOBS | {"focus/20261001-20261031/run/p.parquet": parquet}
+    with serve_blobs("bills", blobs) as connection:
+        secrets = {"azure_connection_string": SecretStr(connection)}
+        one = only(deliver(account("abfs://bills/focus", secrets), landing))
+    assert one.billed == 12
+
+
+def test_blob_tells_its_time_of_change() -> None:
+    config = FocusConfig(url="abfs://bills/other")
+    with serve_blobs("bills", BLOBS) as connection:
+        store = open_store(config, {"azure_connection_string": SecretStr(connection)})
+        [file] = store.list()
+        assert file == store.stat(file)
+    assert (file.path, file.modified) == ("c.csv", CHANGED)
+
+
+def test_blob_container_that_is_not_there() -> None:
+    with serve_blobs("bills", BLOBS) as connection:
+        secrets = {"azure_connection_string": SecretStr(connection)}
+        with pytest.raises(ConfigError, match="does not exist"):
+            FOCUS.check(account("abfs://gone/focus", secrets))
+
+
+def test_blob_that_is_denied() -> None:
+    with serve_blobs("bills", BLOBS, status=403) as connection:
+        secrets = {"azure_connection_string": SecretStr(connection)}
+        with pytest.raises(AuthError):
+            FOCUS.check(account("abfs://bills/focus", secrets))
+
+
+def test_blob_account_in_the_url() -> None:
+    config = FocusConfig(url="abfs://bills@mine.dfs.core.windows.net/focus/x")
+    assert (config.storage_account, config.root) == ("mine", "bills/focus/x")
 
 
 class AzureError(Exception):

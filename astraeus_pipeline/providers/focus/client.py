@@ -231,7 +231,15 @@ def _open_blob(config: FocusConfig, secrets: Secrets) -> fs.FileSystem:
             hint="Write abfs://container@account.dfs.core.windows.net/prefix, set storage_account, "
             "or give a connection string.",
         )
-    return fs.PyFileSystem(fs.FSSpecHandler(blob))
+    return fs.PyFileSystem(_BlobHandler(blob))
+
+
+class _BlobHandler(fs.FSSpecHandler):  # type: ignore[misc]  # pyarrow has no types
+    """Arrow's bridge to fsspec, which does not know how Azure calls the time of change."""
+
+    @staticmethod
+    def _create_file_info(path: str, info: dict[str, Any]) -> fs.FileInfo:
+        return fs.FSSpecHandler._create_file_info(path, info | {"mtime": info.get("last_modified")})
 
 
 def _host(endpoint: str | None) -> str | None:

@@ -18,8 +18,8 @@ from astraeus_pipeline.errors import PayloadError
 # Small blocks stay in the processor's cache: 16 MiB ones were half as fast. Batches are put
 # together from them, since typing 57 columns has a fixed price per batch.
 _BLOCK: Final = 1 << 19
-_BATCH_ROWS: Final = 16384
-_LARGEST_BATCH: Final = 24_576
+_BATCH_ROWS: Final = 8192
+_LARGEST_BATCH: Final = 16_384
 _HEADER_LIMIT: Final = 1 << 20
 _DELIMITERS: Final = ",;\t|"
 
