@@ -1,6 +1,6 @@
 """Raw assets: one per provider and dataset, partitioned by account and day."""
 
-from __future__ import annotations
+# No postponed annotations: Dagster reads them from the functions that it decorates.
 
 from collections.abc import Iterator
 from datetime import date, timedelta

@@ -1,6 +1,6 @@
 """Every day each provider's restatement window is read again, account by account."""
 
-from __future__ import annotations
+# No postponed annotations: Dagster reads them from the functions that it decorates.
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime

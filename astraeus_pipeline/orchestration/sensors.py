@@ -1,6 +1,6 @@
 """Sensors: the account axis follows app.accounts, the marts follow what was loaded."""
 
-from __future__ import annotations
+# No postponed annotations: Dagster reads them from the functions that it decorates.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta

@@ -1,6 +1,6 @@
 """dbt's models as assets, with lineage from the raw tables; one invocation per run."""
 
-from __future__ import annotations
+# No postponed annotations: Dagster reads them from the functions that it decorates.
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -25,11 +25,11 @@ class Translator(DagsterDbtTranslator):
         """Take the raw assets as sources; name models and seeds by schema."""
         if dbt_resource_props["resource_type"] == "source":
             return dg.AssetKey([dbt_resource_props["source_name"], dbt_resource_props["name"]])
-        return dg.AssetKey([dbt_resource_props["config"]["schema"], dbt_resource_props["name"]])
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """Group by layer."""
-        return str(dbt_resource_props["config"]["schema"])
+        return str(dbt_resource_props["schema"])
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         """Everything belongs to the data team."""

@@ -1,0 +1,99 @@
+"""Ranges of days through the real assets, in this process: for the command line and the demo."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import dagster as dg
+
+from astraeus_pipeline.contracts.columns import Dataset
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.orchestration import sensors
+from astraeus_pipeline.orchestration.code_location import build_definitions
+from astraeus_pipeline.orchestration.ingest import asset_key
+from astraeus_pipeline.orchestration.partitions import range_tags
+from astraeus_pipeline.orchestration.schedules import ACCOUNT_TAG, PROVIDER_TAG
+from astraeus_pipeline.providers.base import Provider
+from astraeus_pipeline.providers.registry import PROVIDERS
+from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.warehouse.engine import Database
+
+
+@dataclass(frozen=True)
+class AccountRun:
+    """How the run of one account and dataset ended; `error` in plain words, None if all stands."""
+
+    account: str
+    dataset: Dataset
+    run_id: str
+    partitions: int
+    error: str | None
+    metadata: dict[str, str]
+
+
+class Backfill:
+    """Runs assets on the persistent Dagster instance; DAGSTER_HOME must be prepared."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings, self.database = settings, database
+        self.instance = dg.DagsterInstance.get()
+        self._definitions = build_definitions()
+        logging.getLogger("dagster").setLevel(logging.ERROR)
+
+    def accounts(self) -> dict[str, Provider]:
+        """Return the providers of the active accounts, and bring Dagster's axes in step."""
+        with self.database.connect("app", autocommit=True) as conn:
+            wanted = sensors.active_accounts(conn)
+        sensors.sync_accounts(self.instance, PROVIDERS, wanted)
+        return {slug: PROVIDERS[key] for key, slugs in wanted.items() for slug in slugs}
+
+    def ingest(
+        self, account: str, provider: Provider, dataset: Dataset, days: DayRange
+    ) -> AccountRun:
+        """Materialise the range of one account in one run."""
+        key = asset_key(provider.tables[dataset])
+        tags = {**range_tags(account, days), ACCOUNT_TAG: account, PROVIDER_TAG: provider.key}
+        result = self._run(f"ingest_{provider.tables[dataset].name}", tags)
+        metadata: dict[str, str] = {}
+        for event in result.asset_materializations_for_node(key.to_python_identifier()):
+            metadata = {name: str(value.value) for name, value in event.metadata.items()}
+        return AccountRun(account, dataset, result.run_id, len(days), _error(result), metadata)
+
+    def build_marts(self) -> str | None:
+        """Build the marts once over everything that changed; return the error in words, or None."""
+        return _error(self._run(sensors.MARTS_JOB, {}))
+
+    def _run(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+        return self._definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance, tags=tags, raise_on_error=False
+        )
+
+
+def run_all(
+    backfill: Backfill,
+    work: Iterable[tuple[str, Provider, Dataset, DayRange]],
+    progress: Callable[[AccountRun], None],
+) -> list[AccountRun]:
+    """Ingest every item, one broken account delaying no other, and report each as it ends."""
+    runs = []
+    for account, provider, dataset, days in work:
+        run = backfill.ingest(account, provider, dataset, days)
+        progress(run)
+        runs.append(run)
+    return runs
+
+
+def _error(result: dg.ExecuteInProcessResult) -> str | None:
+    if result.success:
+        return None
+    for event in result.all_node_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            described = failure.user_failure_data
+            if described and described.description:
+                return described.description
+            if failure.error:
+                return (failure.error.cause or failure.error).message.strip()
+    return "the run failed before its first step; see the Dagster UI"

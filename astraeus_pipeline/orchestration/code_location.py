@@ -1,0 +1,38 @@
+"""What the code location offers, put together from the provider registry and the dbt manifest."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from astraeus_pipeline.contracts.columns import Dataset
+from astraeus_pipeline.orchestration import schedules, sensors
+from astraeus_pipeline.orchestration.ingest import raw_asset
+from astraeus_pipeline.orchestration.resources import IngestionResource
+from astraeus_pipeline.orchestration.transform import dbt_resource, transformation_assets
+from astraeus_pipeline.providers.base import Provider
+from astraeus_pipeline.providers.registry import PROVIDERS
+
+
+def _datasets() -> list[tuple[Provider, Dataset]]:
+    return [(provider, dataset) for provider in PROVIDERS.values() for dataset in provider.tables]
+
+
+def build_definitions() -> dg.Definitions:
+    """Return assets, checks, jobs, schedules and sensors; no network, no database."""
+    jobs = {each: schedules.ingest_job(*each) for each in _datasets()}
+    transformations = transformation_assets()
+    marts = dg.define_asset_job(
+        sensors.MARTS_JOB,
+        selection=dg.AssetSelection.assets(*transformations),
+        description="Build staging, intermediate and marts from what was loaded",
+    )
+    return dg.Definitions(
+        assets=[*(raw_asset(*each) for each in _datasets()), *transformations],
+        jobs=[*jobs.values(), *([marts] if transformations else [])],
+        schedules=[schedules.daily_schedule(*each, job) for each, job in jobs.items()],
+        sensors=[
+            sensors.accounts_sensor(list(PROVIDERS)),
+            *([sensors.marts_sensor(marts)] if transformations else []),
+        ],
+        resources={"ingestion": IngestionResource(), "dbt": dbt_resource()},
+    )

@@ -1,0 +1,52 @@
+"""The environment that Dagster, dbt and the app are started with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from astraeus_pipeline.settings import PROJECT_ROOT, Settings
+from astraeus_pipeline.warehouse.engine import Database
+
+
+def child_environment(settings: Settings, database: Database) -> dict[str, str]:
+    """Return what our processes need beside their parent's environment; it holds passwords."""
+    dbt = database.url("dbt")
+    dagster = database.url("dagster", "psycopg2").update_query_dict(
+        {"options": "-csearch_path=dagster"}
+    )
+    return {
+        "ASTRAEUS_HOME": str(settings.home),
+        "DAGSTER_HOME": str(dagster_home(settings)),
+        # psycopg2 spelled out: Dagster's notifications do not work over psycopg 3.
+        "DAGSTER_PG_URL": dagster.render_as_string(hide_password=False),
+        "DAGSTER_EVENT_BATCH_SIZE": "500",
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+        "ASTRAEUS_DBT_HOST": dbt.host or "",
+        "ASTRAEUS_DBT_PORT": str(dbt.port or 5432),
+        "ASTRAEUS_DBT_USER": dbt.username or "",
+        "ASTRAEUS_DBT_PASSWORD": str(dbt.password or ""),
+        "ASTRAEUS_DBT_DBNAME": dbt.database or "",
+        # Not asked of the terminal of whoever starts us.
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Return DAGSTER_HOME."""
+    return settings.home / "dagster"
+
+
+def prepare(settings: Settings, database: Database) -> Mapping[str, str]:
+    """Write Dagster's home and set this process's environment; return what was set."""
+    home = dagster_home(settings)
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
+    values = child_environment(settings, database)
+    os.environ.update(values)
+    return values
