@@ -177,7 +177,7 @@ def test_header_only_file_empties_its_folder_s_month(tmp_path: Path, landing: La
 
 def test_nothing_found_says_what_is_there(tmp_path: Path, landing: LandingStore) -> None:
     write(tmp_path / "a.csv", [line(SEPTEMBER_5)])
-    with pytest.raises(PermanentError, match=r"2026-10; found a\.csv.*"):
+    with pytest.raises(PermanentError, match=r"Account files: .*2026-10; found a\.csv.*"):
         deliver(account(tmp_path), landing)
     assert len(deliver(account(tmp_path), landing, DayRange(SEPTEMBER_5, OCTOBER.last))) == 1
 

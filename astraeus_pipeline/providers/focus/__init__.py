@@ -15,7 +15,7 @@ from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part, RowBatch
 from astraeus_pipeline.contracts.focus import FOCUS_COSTS
 from astraeus_pipeline.contracts.windows import open_months
-from astraeus_pipeline.errors import ConfigError, NotObtainable, PayloadError, TransientError
+from astraeus_pipeline.errors import ConfigError, NotObtainable, PermanentError, TransientError
 from astraeus_pipeline.providers.base import CredentialField, Identity, Provider
 from astraeus_pipeline.providers.focus import client, reading, records, selection, versions
 from astraeus_pipeline.providers.focus.client import FileStore, StoredFile
@@ -107,9 +107,9 @@ class FocusProvider(Provider):
                     billing_period=found.month,
                     expected_rows=found.expected_rows if len(data) == len(found.files) else None,
                 )
-        except PayloadError as error:
-            raise PayloadError(
-                f"Account {account.slug}, {store.url}: {error.message}", hint=error.hint
+        except PermanentError as error:
+            raise type(error)(
+                f"Account {account.slug}: {error.message}", hint=error.hint
             ) from error
 
     def rows(self, fetched: Fetched, landing: Landing) -> Iterator[RowBatch]:
