@@ -16,7 +16,7 @@ ROOT_HOME = Path("/var/lib/astraeus")
 
 
 def default_home() -> Path:
-    """Return the folder that holds database, landing store and keys unless ASTRAEUS_HOME says so."""
+    """Return the folder of database, landing store and keys unless ASTRAEUS_HOME says so."""
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         return ROOT_HOME
     return Path(platformdirs.user_data_dir("astraeus"))

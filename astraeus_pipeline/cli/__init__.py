@@ -1,0 +1,49 @@
+"""The `astraeus` command. Commands import what they need when they run, so that it starts fast."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from astraeus_pipeline.cli import (
+    account,
+    backfill,
+    db,
+    delivery,
+    demo,
+    doctor,
+    keys,
+    status,
+    up,
+)
+from astraeus_pipeline.cli.output import report_error
+from astraeus_pipeline.errors import AstraeusError
+
+app = typer.Typer(
+    name="astraeus",
+    help="Multi-cloud cost and resource data, tied to the provider's own totals.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("up")(up.up)
+app.command("stop")(up.stop)
+app.command("backfill")(backfill.backfill)
+app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
+app.add_typer(account.app, name="account", help="Add, list, test, pause and remove accounts.")
+app.add_typer(delivery.app, name="delivery", help="Look into deliveries; accept a refused one.")
+app.add_typer(db.app, name="db", help="The database: start, stop, migrate, where it is.")
+app.add_typer(keys.app, name="keys", help="The key ring that seals credentials.")
+
+
+def main() -> None:
+    """Run the command; errors of ours end it with a sentence instead of a traceback."""
+    try:
+        app()
+    except AstraeusError as error:
+        report_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

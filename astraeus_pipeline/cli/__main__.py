@@ -1,0 +1,5 @@
+"""`python -m astraeus_pipeline.cli`."""
+
+from astraeus_pipeline.cli import main
+
+main()

@@ -1,0 +1,142 @@
+"""`astraeus backfill`: ranges of days through the real assets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from astraeus_pipeline.cli.context import open_migrated
+from astraeus_pipeline.cli.output import Json, console, print_records
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from astraeus_pipeline.orchestration.backfilling import AccountRun
+    from astraeus_pipeline.warehouse.engine import Database
+
+
+def backfill(
+    account: Annotated[
+        list[str] | None, typer.Option(help="Account to ingest; repeatable. All if left out.")
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="First UTC day; 30 days ago if left out.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", help="Last UTC day; today if left out.")
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="costs or resources")] = "costs",
+    as_json: Json = False,
+) -> None:
+    """Ingest days of accounts, one Dagster run each, then build the marts once."""
+    days = _days(first, last)
+    settings = Settings.from_env()
+    database = open_migrated(settings)
+    runs, marts = run_backfill(settings, database, account, days, dataset)
+    records = [
+        {
+            "account": run.account,
+            "partitions": run.partitions,
+            "result": run.error or "all stand",
+            "rows": run.metadata.get("dagster/row_count"),
+            "run": run.run_id,
+        }
+        for run in runs
+    ]
+    print_records(
+        f"Backfill of {dataset}, {days}", records, as_json=as_json, empty="Nothing to do."
+    )
+    if marts:
+        console.print(f"[red]The marts were not built:[/] {marts}")
+    if marts or any(run.error for run in runs):
+        raise typer.Exit(1)
+
+
+def run_backfill(
+    settings: Settings,
+    database: Database,
+    accounts: list[str] | None,
+    days: DayRange,
+    dataset: str = "costs",
+    *,
+    build_marts: bool = True,
+) -> tuple[list[AccountRun], str | None]:
+    """Ingest the days and build the marts; return the runs and the marts' error, if any.
+
+    Raises: ConfigError for an account that is unknown, paused or has no such dataset.
+    """
+    from astraeus_pipeline.orchestration import environment
+
+    environment.prepare(settings, database)
+    from astraeus_pipeline.orchestration.backfilling import Backfill
+
+    worker = Backfill(settings, database)
+    chosen = _chosen(worker.accounts(), accounts, dataset)
+    with _progress() as progress, _quietly(settings):
+        task = progress.add_task(f"Ingesting {dataset}", total=len(chosen) + build_marts)
+        runs = []
+        for slug, provider in chosen:
+            progress.update(task, description=f"Ingesting {dataset} of {slug}")
+            runs.append(worker.ingest(slug, provider, dataset, days))  # type: ignore[arg-type] # checked
+            progress.advance(task)
+        marts = None
+        if build_marts:
+            progress.update(task, description="Building the marts")
+            marts = worker.build_marts()
+            progress.advance(task)
+    return runs, marts
+
+
+def _chosen(known: dict[str, Any], wanted: list[str] | None, dataset: str) -> list[tuple[str, Any]]:
+    unknown = sorted(set(wanted or ()) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"No active account {unknown[0]!r}.",
+            hint=f"Active accounts: {', '.join(sorted(known)) or 'none'}.",
+        )
+    chosen = [
+        (slug, provider)
+        for slug, provider in known.items()
+        if (not wanted or slug in wanted) and dataset in provider.tables
+    ]
+    if not chosen:
+        raise ConfigError(
+            f"No account to ingest {dataset} of.", hint="Add one: `astraeus account add`."
+        )
+    return chosen
+
+
+def _days(first: str | None, last: str | None) -> DayRange:
+    today = datetime.now(UTC).date()
+    try:
+        end = date.fromisoformat(last) if last else today
+        start = date.fromisoformat(first) if first else end - timedelta(days=30)
+        return DayRange(start, end)
+    except ValueError as error:
+        raise ConfigError(f"{error}.", hint="Write days as 2026-10-31.") from None
+
+
+@contextlib.contextmanager
+def _quietly(settings: Settings) -> Iterator[None]:
+    """Send what Dagster and dbt print to a log file: the run page has it all."""
+    logs = settings.home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    with (logs / "backfill.log").open("a") as log, contextlib.redirect_stdout(log):
+        yield
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )

@@ -1,0 +1,216 @@
+"""Child processes of `astraeus up`: started in sessions of their own, watched, ended together."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+import psutil
+
+from astraeus_pipeline.cli.output import console
+from astraeus_pipeline.errors import AstraeusError
+
+HEALTH_SECONDS: Final = 120
+_END_SECONDS: Final = 20
+_MAX_RESTARTS: Final = 3
+
+
+@dataclass(frozen=True)
+class Program:
+    """One child: its command and, where it serves, the address that tells it is well."""
+
+    name: str
+    command: Sequence[str]
+    address: str | None = None
+    health: str | None = None
+
+
+@dataclass
+class Child:
+    """A running program and how often it had to be started again."""
+
+    program: Program
+    process: subprocess.Popen[bytes]
+    restarts: int = 0
+
+
+@dataclass
+class Supervisor:
+    """Starts programs, prefixes their output, restarts a fallen one, ends them all."""
+
+    environment: Mapping[str, str]
+    folder: Path
+    children: list[Child] = field(default_factory=list)
+
+    def start(self, program: Program) -> None:
+        """Start a program and wait until its address answers.
+
+        Raises: AstraeusError if it ends or does not answer in time.
+        """
+        child = Child(program, self._spawn(program))
+        self.children.append(child)
+        deadline = time.monotonic() + HEALTH_SECONDS
+        while program.health and not answers(program.health):
+            if child.process.poll() is not None or time.monotonic() > deadline:
+                raise AstraeusError(
+                    f"{program.name} did not come up (exit code {child.process.poll()}).",
+                    hint="Its last lines above say why.",
+                )
+            time.sleep(0.2)
+        where = f" at {program.address}" if program.address else ""
+        console.print(f"[green]up[/] {program.name}{where}", highlight=False)
+
+    def watch(self) -> None:
+        """Stay until interrupted; a fallen child is started again a few times.
+
+        Raises: AstraeusError when one keeps falling.
+        """
+        while True:
+            for child in self.children:
+                if child.process.poll() is not None:
+                    self._restart(child)
+            time.sleep(1)
+
+    def end(self) -> None:
+        """End every child, in reverse order of their start, and leave none behind."""
+        for child in reversed(self.children):
+            _signal_group(child.process.pid, signal.SIGINT)
+        deadline = time.monotonic() + _END_SECONDS
+        for child in self.children:
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+        for child in self.children:
+            _signal_group(child.process.pid, signal.SIGKILL)
+            child.process.wait()
+
+    def _restart(self, child: Child) -> None:
+        code, name = child.process.poll(), child.program.name
+        if child.restarts >= _MAX_RESTARTS:
+            raise AstraeusError(
+                f"{name} ended {child.restarts + 1} times, last with exit code {code}.",
+                hint="Its last lines above say why; everything else is stopped.",
+            )
+        console.print(f"[yellow]{name} ended with exit code {code}; starting it again[/]")
+        child.restarts += 1
+        child.process = self._spawn(child.program)
+
+    def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            list(program.command),
+            cwd=self.folder,
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # The terminal's Ctrl-C is for us alone; we end the children in order.
+            start_new_session=True,
+        )
+        if process.stdout is not None:
+            reader = threading.Thread(
+                target=_prefix, args=(program.name, process.stdout), daemon=True
+            )
+            reader.start()
+        return process
+
+
+def answers(url: str) -> bool:
+    """Whether an address of this machine answers with success."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own address
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def free_port(wanted: int = 0) -> int:
+    """Return the wanted port if it is free, else one from the system.
+
+    Raises: AstraeusError if a port was wanted and is taken.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            raise AstraeusError(
+                f"Port {wanted} is taken by another program.", hint="Choose another, or 0 for any."
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A process and its start, so that a reused process id is not mistaken for it."""
+
+    pid: int
+    started: float
+
+    @classmethod
+    def of(cls, pid: int) -> Mark:
+        """Mark a running process."""
+        return cls(pid, psutil.Process(pid).create_time())
+
+    def is_alive(self) -> bool:
+        """Whether this very process still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            is_same = process.create_time() == self.started
+            return bool(is_same and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+
+def write_state(path: Path, marks: Mapping[str, Mark], addresses: Mapping[str, str]) -> None:
+    """Write down what runs, for `astraeus stop`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "processes": {name: [mark.pid, mark.started] for name, mark in marks.items()},
+        "addresses": dict(addresses),
+    }
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(content))
+    fresh.replace(path)
+
+
+def read_state(path: Path) -> tuple[dict[str, Mark], dict[str, str]]:
+    """Return what was written down; nothing if there is no file."""
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}, {}
+    marks = {name: Mark(*values) for name, values in content["processes"].items()}
+    return marks, content["addresses"]
+
+
+def end_marked(marks: Mapping[str, Mark]) -> None:
+    """End processes that an earlier supervisor left behind, their groups with them."""
+    alive = [mark for mark in marks.values() if mark.is_alive()]
+    for kind in (signal.SIGINT, signal.SIGKILL):
+        for mark in alive:
+            _signal_group(mark.pid, kind)
+        deadline = time.monotonic() + _END_SECONDS
+        while any(mark.is_alive() for mark in alive) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def _signal_group(pid: int, kind: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, kind)
+
+
+def _prefix(name: str, stream: IO[bytes]) -> None:
+    for line in stream:
+        text = line.decode(errors="replace").rstrip()
+        console.print(f"{name:>9} | {text}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,83 @@
+"""`astraeus db`: the database's own commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from astraeus_pipeline.cli.context import open_migrated
+from astraeus_pipeline.cli.output import Json, console, print_json
+from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.settings import Settings
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def url(
+    role: Annotated[
+        str, typer.Option(help="reader, app, loader, dbt, dagster or admin")
+    ] = "reader",
+) -> None:
+    """Print the URL of the database for a role, password included: handle it as a secret."""
+    from astraeus_pipeline.warehouse.engine import ROLES, open_database
+
+    if role not in (*ROLES, "admin"):
+        raise ConfigError(
+            f"There is no role {role!r}.", hint=f"Choose {', '.join(ROLES)} or admin."
+        )
+    target = open_database(Settings.from_env()).url(role)  # type: ignore[arg-type] # just checked
+    typer.echo(target.set(drivername="postgresql").render_as_string(hide_password=False))
+
+
+@app.command()
+def start() -> None:
+    """Start the embedded database, if that is the one in use, and migrate it."""
+    database = open_migrated(Settings.from_env())
+    console.print(f"PostgreSQL answers at {database.where}.")
+
+
+@app.command()
+def stop() -> None:
+    """Stop the embedded database; its data stays."""
+    from astraeus_pipeline.warehouse import embedded
+
+    settings = Settings.from_env()
+    if not settings.is_embedded:
+        raise ConfigError(
+            "ASTRAEUS_DATABASE_URL names a server that astraeus did not start.",
+            hint="Stop it with its own tools.",
+        )
+    was_running = embedded.stop(settings.home)
+    console.print("Stopped." if was_running else "It was not running.")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring roles, schemas and tables to this version; safe to repeat."""
+    from astraeus_pipeline.warehouse.engine import open_database
+    from astraeus_pipeline.warehouse.migrate import migrate as run
+
+    database = open_database(Settings.from_env())
+    run(database)
+    console.print(f"The database at {database.where} is up to date.")
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Say where the database is and whether it runs; starts nothing."""
+    from astraeus_pipeline.warehouse import embedded
+
+    settings = Settings.from_env()
+    if not settings.is_embedded:
+        console.print("ASTRAEUS_DATABASE_URL names the database; `astraeus doctor` tries it.")
+        return
+    found = embedded.status(settings.home)
+    if as_json:
+        print_json({"running": found.is_running, "port": found.port, "data": str(found.data)})
+    else:
+        state = f"runs on 127.0.0.1:{found.port}" if found.is_running else "does not run"
+        console.print(
+            f"The embedded PostgreSQL {found.version or ''} {state}; data in {found.data}."
+        )

@@ -1,0 +1,219 @@
+"""`astraeus up` and `astraeus stop`: database, Dagster and the app, together."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from astraeus_pipeline.cli import children
+from astraeus_pipeline.cli.children import Mark, Program, Supervisor
+from astraeus_pipeline.cli.context import open_migrated
+from astraeus_pipeline.cli.output import Json, console, print_json
+from astraeus_pipeline.errors import AstraeusError
+from astraeus_pipeline.settings import PROJECT_ROOT, Settings
+
+_DETACH_SECONDS: Final = 180
+_APP: Final = PROJECT_ROOT / "app" / "streamlit_app.py"
+
+DagsterPort = Annotated[int, typer.Option(help="Port of the Dagster UI; 0 for any free one.")]
+AppPort = Annotated[int, typer.Option(help="Port of the app; 0 for any free one.")]
+
+
+def up(
+    dagster_port: DagsterPort = 0,
+    app_port: AppPort = 0,
+    detach: Annotated[bool, typer.Option("--detach", help="Go to the background.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Start database, Dagster (web server, daemon) and the app; Ctrl-C stops them all."""
+    settings = Settings.from_env()
+    if detach:
+        addresses = start_detached(settings, dagster_port, app_port)
+        if as_json:
+            print_json(addresses)
+        else:
+            print_addresses(addresses)
+        return
+    _run(settings, dagster_port, app_port)
+
+
+def stop() -> None:
+    """Stop what `astraeus up` started; the database keeps running (`astraeus db stop`)."""
+    path = state_path(Settings.from_env())
+    marks, _ = children.read_state(path)
+    supervisor = marks.get("supervisor")
+    if supervisor and supervisor.is_alive():
+        _end_supervisor(supervisor)
+    children.end_marked({name: mark for name, mark in marks.items() if name != "supervisor"})
+    path.unlink(missing_ok=True)
+    console.print("Stopped." if marks else "Nothing was running.")
+
+
+def start_detached(settings: Settings, dagster_port: int = 0, app_port: int = 0) -> dict[str, str]:
+    """Start the supervisor in the background and return the addresses once all is well.
+
+    Raises: AstraeusError if it does not come up; its log says why.
+    """
+    log = settings.home / "logs" / "up.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as sink:
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            [
+                *(sys.executable, "-m", "astraeus_pipeline.cli", "up"),
+                *("--dagster-port", str(dagster_port), "--app-port", str(app_port)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _DETACH_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        marks, addresses = children.read_state(state_path(settings))
+        mine = marks.get("supervisor")
+        if mine and mine.pid == process.pid and addresses.get("ready"):
+            return {name: value for name, value in addresses.items() if name != "ready"}
+        time.sleep(0.3)
+    process.terminate()
+    raise AstraeusError("Astraeus did not come up in the background.", hint=f"Read {log}.")
+
+
+def state_path(settings: Settings) -> Path:
+    """Return the file that says what runs."""
+    return settings.home / "run" / "up.json"
+
+
+def print_addresses(addresses: dict[str, str]) -> None:
+    """Print where to look."""
+    for name, address in addresses.items():
+        console.print(f"  {name:<10} {address}", highlight=False)
+
+
+def _run(settings: Settings, dagster_port: int, app_port: int) -> None:
+    from astraeus_pipeline.orchestration import environment
+
+    path = state_path(settings)
+    _refuse_second(path)
+    database = open_migrated(settings)
+    supervisor = Supervisor(dict(environment.prepare(settings, database)), PROJECT_ROOT)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        addresses = _start_all(supervisor, settings, path, dagster_port, app_port)
+        _note(path, supervisor, {**addresses, "ready": "yes"})
+        print_addresses(addresses)
+        console.print("Ctrl-C stops everything but the database.")
+        supervisor.watch()
+    except KeyboardInterrupt:
+        console.print("Stopping.")
+    finally:
+        supervisor.end()
+        path.unlink(missing_ok=True)
+
+
+def _start_all(
+    supervisor: Supervisor, settings: Settings, path: Path, dagster_port: int, app_port: int
+) -> dict[str, str]:
+    addresses: dict[str, str] = {}
+    for program in _programs(settings, dagster_port, app_port):
+        supervisor.start(program)
+        if program.address:
+            addresses[program.name] = program.address
+        _note(path, supervisor, addresses)
+    return addresses
+
+
+def _programs(settings: Settings, dagster_port: int, app_port: int) -> list[Program]:
+    """Return what to start, in order; the code server first, which the others ask."""
+    code, web = children.free_port(), children.free_port(dagster_port)
+    workspace = _workspace(settings, code)
+    web_address = f"http://127.0.0.1:{web}"
+    programs = [
+        *_sandbox(settings),
+        Program(
+            "code",
+            [
+                *(sys.executable, "-m", "dagster", "code-server", "start"),
+                *("-h", "127.0.0.1", "-p", str(code), "-m", "astraeus_pipeline.definitions"),
+            ],
+        ),
+        Program(
+            "dagster",
+            [
+                *(sys.executable, "-m", "dagster_webserver"),
+                *("-h", "127.0.0.1", "-p", str(web), "-w", str(workspace)),
+            ],
+            web_address,
+            f"{web_address}/server_info",
+        ),
+        Program("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]),
+    ]
+    if _APP.exists():
+        programs.append(_app(children.free_port(app_port)))
+    return programs
+
+
+def _app(port: int) -> Program:
+    address = f"http://127.0.0.1:{port}"
+    return Program(
+        "app",
+        [
+            *(sys.executable, "-m", "streamlit", "run", str(_APP)),
+            *("--server.address", "127.0.0.1", "--server.port", str(port)),
+            *("--server.headless", "true"),
+        ],
+        address,
+        f"{address}/_stcore/health",
+    )
+
+
+def _sandbox(settings: Settings) -> list[Program]:
+    """Return the demo's emulators, where a demo has been set up in this home."""
+    if not (settings.home / "sandbox" / "state.json").exists():
+        return []
+    command = [sys.executable, "-m", "astraeus_pipeline.sandbox.serve", str(settings.home)]
+    return [Program("sandbox", command)]
+
+
+def _workspace(settings: Settings, port: int) -> Path:
+    """Write a workspace that points web server and daemon at the one code server."""
+    path = settings.home / "dagster" / "workspace.yaml"
+    path.write_text(
+        "load_from:\n  - grpc_server:\n      host: 127.0.0.1\n"
+        f"      port: {port}\n      location_name: astraeus\n"
+    )
+    return path
+
+
+def _refuse_second(path: Path) -> None:
+    marks, _ = children.read_state(path)
+    supervisor = marks.pop("supervisor", None)
+    if supervisor and supervisor.is_alive():
+        raise AstraeusError(
+            f"Astraeus is up already (process {supervisor.pid}).", hint="`astraeus stop` ends it."
+        )
+    children.end_marked(marks)  # left behind by a supervisor that was killed
+
+
+def _note(path: Path, supervisor: Supervisor, addresses: dict[str, str]) -> None:
+    import os
+
+    marks = {"supervisor": Mark.of(os.getpid())}
+    for child in supervisor.children:
+        if child.process.poll() is None:
+            marks[child.program.name] = Mark.of(child.process.pid)
+    children.write_state(path, marks, addresses)
+
+
+def _end_supervisor(mark: Mark) -> None:
+    import os
+
+    os.kill(mark.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 40
+    while mark.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.1)
