@@ -135,6 +135,24 @@ def set_state(conn: psycopg.Connection, slug: str, state: State, actor: Actor) -
         _audit(conn, actor, f"account.{state}", slug, {})
 
 
+def update_config(
+    conn: psycopg.Connection, slug: str, config: Mapping[str, Any], actor: Actor
+) -> None:
+    """Replace an account's configuration; its credentials stay.
+
+    Raises: ConfigError if there is none.
+    """
+    with conn.transaction():
+        done = conn.execute(
+            "update app.accounts set config = %s, updated_at = clock_timestamp()"
+            " where slug = %s and state <> 'removed'",
+            [Jsonb(dict(config)), slug],
+        )
+        if done.rowcount == 0:
+            raise _unknown(conn, slug)
+        _audit(conn, actor, "account.configure", slug, dict(config))
+
+
 def replace_credentials(
     conn: psycopg.Connection,
     slug: str,

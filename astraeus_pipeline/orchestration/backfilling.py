@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import dagster as dg
 
@@ -19,6 +18,9 @@ from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.providers.registry import PROVIDERS
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import Database
+
+# The run's page in the Dagster UI has every event; a terminal wants none of them.
+_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,6 @@ class Backfill:
         self.settings, self.database = settings, database
         self.instance = dg.DagsterInstance.get()
         self._definitions = build_definitions()
-        logging.getLogger("dagster").setLevel(logging.ERROR)
 
     def accounts(self) -> dict[str, Provider]:
         """Return the providers of the active accounts, and bring Dagster's axes in step."""
@@ -67,22 +68,8 @@ class Backfill:
 
     def _run(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
         return self._definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance, tags=tags, raise_on_error=False
+            instance=self.instance, tags=tags, raise_on_error=False, run_config=_QUIET
         )
-
-
-def run_all(
-    backfill: Backfill,
-    work: Iterable[tuple[str, Provider, Dataset, DayRange]],
-    progress: Callable[[AccountRun], None],
-) -> list[AccountRun]:
-    """Ingest every item, one broken account delaying no other, and report each as it ends."""
-    runs = []
-    for account, provider, dataset, days in work:
-        run = backfill.ingest(account, provider, dataset, days)
-        progress(run)
-        runs.append(run)
-    return runs
 
 
 def _error(result: dg.ExecuteInProcessResult) -> str | None:

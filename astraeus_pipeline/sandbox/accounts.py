@@ -1,0 +1,42 @@
+"""The demo's accounts as a person would add them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from astraeus_pipeline.sandbox import state as states
+from astraeus_pipeline.sandbox.estate import AWS_OWNERS, FOCUS_OWNERS
+from astraeus_pipeline.sandbox.resources import role_arn
+from astraeus_pipeline.sandbox.state import SandboxState
+
+
+@dataclass(frozen=True)
+class DemoAccount:
+    """An account to add; the credentials open nothing but the emulators."""
+
+    slug: str
+    provider: str
+    name: str
+    config: dict[str, Any]
+    credentials: dict[str, SecretStr] = field(default_factory=dict)
+
+
+def demo_accounts(home: Path, state: SandboxState) -> Iterator[DemoAccount]:
+    """Yield the demo's accounts, pointing at the running emulators and written files."""
+    keys = {"access_key_id": SecretStr("demo"), "secret_access_key": SecretStr("demo")}
+    for owner in AWS_OWNERS:
+        config = {
+            "linked_account_id": owner.number,
+            "role_arn": role_arn(owner),
+            "endpoint_url": f"http://127.0.0.1:{state.moto_port}",
+            "cost_explorer_endpoint_url": f"http://127.0.0.1:{state.cost_explorer_port}",
+        }
+        yield DemoAccount(owner.slug, "aws", owner.name, config, keys)
+    for owner in FOCUS_OWNERS:
+        folder = states.bills(home) / owner.slug
+        yield DemoAccount(owner.slug, "focus", owner.name, {"url": str(folder)})

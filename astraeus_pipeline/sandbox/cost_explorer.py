@@ -1,0 +1,280 @@
+"""A Cost Explorer over HTTP for what moto lacks: GetCostAndUsage on invented charges.
+
+It checks what AWS checks (dates, granularity, groupings, metrics), pages, and fails on request.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+_METRICS: Final = {
+    "UnblendedCost": "unblended",
+    "AmortizedCost": "amortized",
+    "NetUnblendedCost": "net_unblended",
+    "NetAmortizedCost": "net_amortized",
+    "UsageQuantity": "quantity",
+}
+_DIMENSIONS: Final = {
+    "LINKED_ACCOUNT": "linked_account",
+    "RECORD_TYPE": "record_type",
+    "REGION": "region",
+    "SERVICE": "service",
+    "USAGE_TYPE": "usage_type",
+}
+TARGET: Final = "AWSInsightsIndexService.GetCostAndUsage"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One invented line of the bill as Cost Explorer's dimensions and metrics."""
+
+    day: date
+    linked_account: str
+    record_type: str
+    region: str
+    service: str
+    usage_type: str
+    unblended: Decimal
+    amortized: Decimal
+    net_unblended: Decimal
+    net_amortized: Decimal
+    quantity: Decimal = Decimal(0)
+    unit: str = "N/A"
+    currency: str = "USD"
+
+
+Lines = Callable[[date, date], Iterable[Line]]  # first day, end (exclusive)
+
+
+@dataclass
+class Faults:
+    """What goes wrong next; each is used up as it happens.
+
+    `errors` are (status, code) answers; `hang` seconds of silence; the rest bend good answers.
+    """
+
+    errors: list[tuple[int, str]] = field(default_factory=list)
+    hang: list[float] = field(default_factory=list)
+    cut_body: int = 0
+    broken_json: int = 0
+    same_token: bool = False
+    lose_last_page: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class CostExplorerServer:
+    """Serves on 127.0.0.1 until stopped; `requests` counts what was asked."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        is_estimated: Callable[[date], bool],
+        *,
+        port: int = 0,
+        page_size: int = 100,
+    ) -> None:
+        self.lines, self.is_estimated, self.page_size = lines, is_estimated, page_size
+        self.faults = Faults()
+        self.requests = 0
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                owner._answer(self)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Address to put into an account's `cost_explorer_endpoint_url`."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End serving."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def __enter__(self) -> CostExplorerServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+        self.requests += 1
+        body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
+        if self.faults.hang:
+            time.sleep(self.faults.hang.pop(0))
+        if self.faults.errors:
+            status, code = self.faults.errors.pop(0)
+            _send(
+                handler,
+                status,
+                {"__type": code, "message": f"{code} on request"},
+                self.faults.headers,
+            )
+            return
+        if handler.headers.get("x-amz-target") != TARGET:
+            _send(handler, 400, {"__type": "UnknownOperationException", "message": "unknown"})
+            return
+        try:
+            content = self.get_cost_and_usage(json.loads(body))
+        except _Invalid as error:
+            _send(handler, 400, {"__type": "ValidationException", "message": str(error)})
+            return
+        self._send_bent(handler, content)
+
+    def _send_bent(self, handler: BaseHTTPRequestHandler, content: dict[str, Any]) -> None:
+        if self.faults.same_token:
+            content["NextPageToken"] = "again"
+        if self.faults.lose_last_page and content.pop("NextPageToken", None) is None:
+            for result in content["ResultsByTime"]:
+                if len(result["Groups"]) > 1:
+                    result["Groups"].pop()
+        text = json.dumps(content).encode()
+        if self.faults.broken_json:
+            self.faults.broken_json -= 1
+            text = text[: len(text) // 2]
+        length = len(text)
+        if self.faults.cut_body:
+            self.faults.cut_body -= 1
+            text = text[: length // 2]
+        handler.send_response(200)
+        handler.send_header("content-type", "application/x-amz-json-1.1")
+        handler.send_header("content-length", str(length))
+        handler.end_headers()
+        handler.wfile.write(text)
+        if len(text) < length:
+            handler.close_connection = True
+
+    def get_cost_and_usage(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer as GetCostAndUsage does; pages count groups over all days."""
+        first, end, keys, metrics = _checked(request)
+        if not 0 < (end - first).days <= 800:
+            raise _Invalid("Start date should be before end date")
+        cells = _grouped(self.lines(first, end), request.get("Filter"), keys)
+        days = [first + timedelta(days=n) for n in range((end - first).days)]
+        flat = [(day, group) for day in days for group in sorted(cells.get(day, {}))]
+        offset = int(request.get("NextPageToken", 0)) if keys else 0
+        shown = flat[offset : offset + self.page_size] if keys else flat
+        results = [
+            self._result(day, [group for d, group in shown if d == day], cells, keys, metrics)
+            for day in days
+        ]
+        answer: dict[str, Any] = {"ResultsByTime": results, "DimensionValueAttributes": []}
+        if keys and offset + self.page_size < len(flat):
+            answer["NextPageToken"] = str(offset + self.page_size)
+        return answer
+
+    def _result(
+        self,
+        day: date,
+        groups: list[tuple[str, ...]],
+        cells: Mapping[date, Mapping[tuple[str, ...], list[Line]]],
+        keys: list[str],
+        metrics: list[str],
+    ) -> dict[str, Any]:
+        lines = [line for group in cells.get(day, {}).values() for line in group]
+        return {
+            "TimePeriod": {"Start": str(day), "End": str(day + timedelta(days=1))},
+            "Total": {} if keys else _amounts(lines, metrics),
+            "Groups": [
+                {"Keys": list(group), "Metrics": _amounts(cells[day][group], metrics)}
+                for group in groups
+            ]
+            if keys
+            else [],
+            "Estimated": self.is_estimated(day),
+        }
+
+
+class _Invalid(ValueError):
+    """A request that AWS would call invalid."""
+
+
+def _checked(request: Mapping[str, Any]) -> tuple[date, date, list[str], list[str]]:
+    if request.get("Granularity") != "DAILY":
+        raise _Invalid("only DAILY is served here")
+    keys = [group["Key"] for group in request.get("GroupBy") or ()]
+    if len(keys) > 2 or any(key not in _DIMENSIONS for key in keys):
+        raise _Invalid("GroupBy takes at most two known dimensions")
+    metrics = list(request.get("Metrics") or ())
+    if not metrics or any(metric not in _METRICS for metric in metrics):
+        raise _Invalid("Metrics are missing or unknown")
+    period = request["TimePeriod"]
+    try:
+        return date.fromisoformat(period["Start"]), date.fromisoformat(period["End"]), keys, metrics
+    except ValueError as error:
+        raise _Invalid(str(error)) from None
+
+
+def _grouped(
+    lines: Iterable[Line], condition: Mapping[str, Any] | None, keys: list[str]
+) -> dict[date, dict[tuple[str, ...], list[Line]]]:
+    cells: dict[date, dict[tuple[str, ...], list[Line]]] = {}
+    for line in lines:
+        if _matches(line, condition):
+            group = tuple(getattr(line, _DIMENSIONS[key]) for key in keys)
+            cells.setdefault(line.day, {}).setdefault(group, []).append(line)
+    return cells
+
+
+def _matches(line: Line, condition: Mapping[str, Any] | None) -> bool:
+    if not condition:
+        return True
+    if "And" in condition:
+        if len(condition["And"]) < 2:
+            raise _Invalid("And takes at least two expressions")
+        return all(_matches(line, each) for each in condition["And"])
+    wanted = condition["Dimensions"]
+    return getattr(line, _DIMENSIONS[wanted["Key"]]) in wanted["Values"]
+
+
+def _amounts(lines: list[Line], metrics: list[str]) -> dict[str, dict[str, str]]:
+    units = {line.unit for line in lines}
+    currency = lines[0].currency if lines else "USD"
+    return {
+        metric: {
+            "Amount": f"{sum((getattr(line, _METRICS[metric]) for line in lines), Decimal(0)):f}",
+            "Unit": (units.pop() if len(units) == 1 else "N/A")
+            if metric == "UsageQuantity"
+            else currency,
+        }
+        for metric in metrics
+    }
+
+
+def _send(
+    handler: BaseHTTPRequestHandler,
+    status: int,
+    content: Mapping[str, str],
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    text = json.dumps(content).encode()
+    handler.send_response(status)
+    handler.send_header("content-type", "application/x-amz-json-1.1")
+    handler.send_header("content-length", str(len(text)))
+    for name, value in (headers or {}).items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(text)

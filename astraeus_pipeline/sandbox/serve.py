@@ -1,0 +1,73 @@
+"""The sandbox as a process: `python -m astraeus_pipeline.sandbox.serve HOME`, until it is ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import FrameType
+
+from astraeus_pipeline.sandbox import aws_lines, focus_files, resources, state
+from astraeus_pipeline.sandbox.cost_explorer import CostExplorerServer, Line
+from astraeus_pipeline.sandbox.state import SandboxState
+
+
+def serve(home: Path) -> None:
+    """Write the FOCUS files, start the emulators on the noted ports, and wait to be ended."""
+    from moto.server import ThreadedMotoServer  # heavy
+
+    noted = state.read(home) or SandboxState(_today())
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=noted.moto_port, verbose=False)
+    moto.start()
+    _, moto_port = moto.get_host_and_port()
+    explorer = CostExplorerServer(
+        lambda first, end: _lines(home, first, end),
+        lambda day: not _current(home).estate.is_final(day),
+        port=noted.cost_explorer_port,
+    )
+    explorer.start()
+    resources.seed(f"http://127.0.0.1:{moto_port}")
+    ready = replace(
+        _current(home, noted),
+        moto_port=moto_port,
+        cost_explorer_port=int(explorer.url.rsplit(":", 1)[1]),
+    )
+    focus_files.write(ready.estate, state.bills(home), _today())
+    state.write(home, ready)
+    print("ready", flush=True)  # noqa: T201 - read by whoever started this
+    _wait()
+    explorer.stop()
+    moto.stop()
+
+
+def _current(home: Path, otherwise: SandboxState | None = None) -> SandboxState:
+    return state.read(home) or otherwise or SandboxState(_today())
+
+
+def _lines(home: Path, first: date, end: date) -> Iterable[Line]:
+    return aws_lines.lines(_current(home).estate, _today(), first, end)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _wait() -> None:
+    ended = threading.Event()
+
+    def end(_: int, __: FrameType | None) -> None:
+        ended.set()
+
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, end)
+    ended.wait()
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))
