@@ -10,7 +10,6 @@ its own.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from astraeus_pipeline.warehouse.landing import StoredPayload
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from benchmarks import dlt_side
 from benchmarks.data import Estate, files
-from benchmarks.deliveries import land, read_rows
+from benchmarks.deliveries import land, read_rows, snake
 from benchmarks.measure import Cost, machine, measure, median
 from benchmarks.report import Goal, Report
 from benchmarks.scratch import Scratch, scratch
@@ -169,16 +168,12 @@ def _make_twin(place: Scratch) -> None:
 def _plain_table(path: Path) -> sql.Composed:
     """Spell a table of the file's columns in the contract's types, without index or partition."""
     types = {column.name: column.type for column in FOCUS_COSTS.columns}
-    names = [_snake(name) for name in pq.read_schema(path).names]
+    names = [snake(name) for name in pq.read_schema(path).names]
     return sql.SQL("create table dlt_bench.focus_costs ({})").format(
         sql.SQL(", ").join(
             sql.Identifier(name) + sql.SQL(" ") + sql.SQL(types[name]) for name in names
         )
     )
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def main() -> None:
