@@ -154,7 +154,7 @@ def _report(database: Database) -> None:
             " sum(billed_cost), sum(effective_cost) from marts.fct_daily_costs"
             " group by 1, 2 order by 1"
         ).fetchall()
-        ties = dict(
+        ties: dict[str, str] = dict(
             conn.execute(
                 "select account_id, count(*) || ' totals, largest residual '"
                 " || trim_scale(max((control ->> 'residual')::numeric))"

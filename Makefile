@@ -1,0 +1,56 @@
+# Each target does its own set-up, from a bare Python 3.11, 3.12 or 3.13.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+MANIFEST := dbt_project/target/manifest.json
+export DO_NOT_TRACK := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export DAGSTER_DISABLE_TELEMETRY := yes
+
+.PHONY: demo test check bench dev manifest lock setup clean
+
+setup: $(STAMP) $(MANIFEST)
+
+$(STAMP): requirements.lock pyproject.toml deploy/find-python
+	@python="$$(deploy/find-python)" && echo "Setting up $(VENV) with $$python" && \
+	{ [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); } && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
+	touch $@
+
+manifest: $(MANIFEST)
+
+$(MANIFEST): $(STAMP) $(shell find dbt_project -path dbt_project/target -prune -o -type f -print)
+	@$(BIN)/dbt parse --quiet --project-dir dbt_project --profiles-dir dbt_project
+	@touch $@
+
+# The first thing to run: emulated clouds, real ingestion, marts, Dagster and the app.
+demo: setup
+	$(BIN)/astraeus demo
+
+# Everything at once on your own accounts; Ctrl-C stops it.
+dev: setup
+	$(BIN)/astraeus up
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --config dbt_project/.sqlfluff --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests
+	$(BIN)/dagster definitions validate -w workspace.yaml
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+# Needs uv, for the universal resolution; installing does not.
+lock:
+	uv pip compile --all-extras --generate-hashes --universal --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) dbt_project/target dbt_project/logs
