@@ -12,7 +12,8 @@ faults as (
         account_id,
         usage_date,
         case
-            when charge_category is null
+            when
+                charge_category is null
                 or charge_category not in ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment')
                 then 'charge_category'
             when charge_class <> 'Correction' then 'charge_class'

@@ -17,7 +17,10 @@ select
     not costs.is_estimated as x_is_final,
     'modelled: unblended_cost' as x_list_cost_source,
     'modelled: unblended_cost' as x_contracted_cost_source,
-    case when costs.net_amortized_cost is null then 'provider: amortized_cost' else 'provider' end as x_effective_cost_source,
+    case
+        when costs.net_amortized_cost is null then 'provider: amortized_cost'
+        else 'provider'
+    end as x_effective_cost_source,
     null::text as availability_zone,
     coalesce(costs.net_unblended_cost, costs.unblended_cost) as billed_cost,
     costs.linked_account_id as billing_account_id,

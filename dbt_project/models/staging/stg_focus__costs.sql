@@ -13,9 +13,18 @@ select
     costs.delivery_id as x_delivery_id,
     costs.row_number as x_row_number,
     case when costs.invoice_id is not null then true end as x_is_final,
-    case when costs.list_cost is null then 'modelled: billed_cost' else 'provider' end as x_list_cost_source,
-    case when costs.contracted_cost is null then 'modelled: billed_cost' else 'provider' end as x_contracted_cost_source,
-    case when costs.effective_cost is null then 'modelled: billed_cost' else 'provider' end as x_effective_cost_source,
+    case
+        when costs.list_cost is null then 'modelled: billed_cost'
+        else 'provider'
+    end as x_list_cost_source,
+    case
+        when costs.contracted_cost is null then 'modelled: billed_cost'
+        else 'provider'
+    end as x_contracted_cost_source,
+    case
+        when costs.effective_cost is null then 'modelled: billed_cost'
+        else 'provider'
+    end as x_effective_cost_source,
     costs.availability_zone,
     costs.billed_cost,
     costs.billing_account_id,
