@@ -1,0 +1,37 @@
+"""The only cache: answers by statement and by the build that they are of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.queries import execute, listings
+from app.queries.compiler import Statement
+from app.settings import AppSettings
+
+_SECONDS = AppSettings().cache_seconds
+
+
+def ask(statement: Statement) -> list[dict[str, Any]]:
+    """Return the rows of a statement, cached until the next build of the marts.
+
+    Raises: DatabaseError.
+    """
+    return _cached(statement, data_version())
+
+
+def data_version() -> str:
+    """Return the id of the build that the marts are of; asked anew every few seconds."""
+    return _version()
+
+
+@st.cache_data(ttl=5, max_entries=1, show_spinner=False)
+def _version() -> str:
+    rows = execute.run(listings.VERSION)
+    return str(rows[0]["invocation_id"]) if rows else "none"
+
+
+@st.cache_data(ttl=_SECONDS, max_entries=500, show_spinner=False)
+def _cached(statement: Statement, version: str) -> list[dict[str, Any]]:
+    return execute.run(statement)

@@ -1,0 +1,69 @@
+"""Amounts, changes and days as people read them. The exact figure stays in tables and exports."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+_SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
+_MILLION: Final = Decimal(1_000_000)
+
+
+def card(amount: Decimal | None, currency: str) -> str:
+    """Whole units below a million, $1.24M above; n/a for nothing."""
+    if amount is None:
+        return "n/a"
+    if abs(amount) >= _MILLION:
+        return f"{_sign(amount)}{symbol(currency)}{_rounded(abs(amount) / _MILLION, 2):,}M"
+    return f"{_sign(amount)}{symbol(currency)}{_rounded(abs(amount), 0):,}"
+
+
+def exact(amount: Decimal | None, currency: str) -> str:
+    """Two decimals."""
+    if amount is None:
+        return "n/a"
+    return f"{_sign(amount)}{symbol(currency)}{_rounded(abs(amount), 2):,}"
+
+
+def signed(amount: Decimal, currency: str) -> str:
+    """With its sign, also when positive."""
+    return f"{'+' if amount > 0 else ''}{card(amount, currency)}"
+
+
+def percent(value: Decimal | None, *, with_sign: bool = False) -> str:
+    """One decimal; n/a where there is no base."""
+    if value is None:
+        return "n/a"
+    plus = "+" if with_sign and value > 0 else ""
+    return f"{plus}{_rounded(value, 1):,} %"
+
+
+def symbol(currency: str) -> str:
+    """Return the currency's sign, or its code and a space."""
+    return _SIGNS.get(currency, f"{currency} ")
+
+
+def day(value: date | None) -> str:
+    """14 Oct 2026, or a dash."""
+    return "-" if value is None else f"{value.day} {value:%b %Y}"
+
+
+def _sign(amount: Decimal) -> str:
+    return "-" if amount < 0 else ""
+
+
+def _rounded(value: Decimal, places: int) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
+
+
+def spelled(amount: Decimal) -> str:
+    """Every decimal that there is, for residuals."""
+    return f"{amount.normalize():f}"
+
+
+def delta(change: Decimal | None, share: Decimal | None, currency: str) -> str | None:
+    """Spell a card's change: +3.1 % (+$1,204); None where nothing is compared."""
+    if change is None:
+        return None
+    return f"{percent(share, with_sign=True)} ({signed(change, currency)})"

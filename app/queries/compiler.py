@@ -1,0 +1,85 @@
+"""A typed question into SQL with bound parameters. Names come from the catalogue, values never."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.queries.catalog import DIMENSIONS, GRAINS, METRICS, Basis, Grain
+from astraeus_pipeline.contracts.days import DayRange
+
+
+@dataclass(frozen=True)
+class CostQuery:
+    """Costs of days in one currency, grouped by at most a grain and some dimensions.
+
+    `filters` maps dimension keys to the values wanted, with the catalogue's word for null.
+    """
+
+    days: DayRange
+    currency: str
+    basis: Basis = "billed"
+    group_by: tuple[str, ...] = ()
+    grain: Grain | None = None
+    filters: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Statement:
+    """SQL and its parameters; hashable, so that answers can be cached by it."""
+
+    sql: str
+    parameters: tuple[tuple[str, Any], ...]
+
+
+def compile_costs(query: CostQuery) -> Statement:
+    """Return the statement of a cost query.
+
+    Columns out: `period` if there is a grain, a column per dimension key, `cost` (numeric),
+    `charges`, `is_final`, `days` (delivered days with charges).
+    Raises: KeyError for a dimension or metric that the catalogue does not have.
+    """
+    parameters: dict[str, Any] = {
+        "first": query.days.first,
+        "last": query.days.last,
+        "currency": query.currency,
+    }
+    groups = _groups(query, parameters)
+    conditions = [
+        "usage_date between :first and :last",
+        "billing_currency = :currency",
+        *_conditions(query, parameters),
+    ]
+    names = [alias for alias, _ in groups]
+    select = [
+        *(f"{expression} as {alias}" for alias, expression in groups),
+        f"sum({METRICS[query.basis].column}) as cost",
+        "sum(charges) as charges",
+        "bool_and(is_final) as is_final",
+        "count(distinct usage_date) as days",
+    ]
+    # Every name below is the catalogue's, every value is bound.
+    sql = f"select {', '.join(select)} from marts.fct_daily_costs where {' and '.join(conditions)}"  # noqa: S608
+    if names:
+        positions = ", ".join(str(number) for number in range(1, len(names) + 1))
+        sql += f" group by {positions} order by {positions}"
+    return Statement(sql, tuple(sorted(parameters.items())))
+
+
+def _groups(query: CostQuery, parameters: dict[str, Any]) -> list[tuple[str, str]]:
+    groups = [("period", GRAINS[query.grain])] if query.grain else []
+    for key in query.group_by:
+        dimension = DIMENSIONS[key]
+        parameters[f"missing_{key}"] = dimension.missing
+        groups.append((key, f"coalesce({dimension.column}, :missing_{key})"))
+    return groups
+
+
+def _conditions(query: CostQuery, parameters: dict[str, Any]) -> list[str]:
+    conditions = []
+    for key, values in query.filters:
+        dimension = DIMENSIONS[key]
+        parameters[f"missing_{key}"] = dimension.missing
+        parameters[f"wanted_{key}"] = list(values)
+        conditions.append(f"coalesce({dimension.column}, :missing_{key}) = any(:wanted_{key})")
+    return conditions

@@ -1,0 +1,64 @@
+"""Runs statements as the reader role: read only, with a time limit, exact decimals out."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.exc import DBAPIError
+
+from app.queries.compiler import Statement
+from app.settings import AppSettings
+from astraeus_pipeline.errors import DatabaseError
+from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.warehouse.engine import open_database
+
+Row = dict[str, Any]
+
+
+def run(statement: Statement) -> list[Row]:
+    """Return the rows of a statement; numeric as Decimal.
+
+    Raises: DatabaseError in plain words, with no SQL and no password.
+    """
+    try:
+        with _engine().connect() as connection:
+            connection.execute(_limits())
+            answer = connection.execute(sqlalchemy.text(statement.sql), dict(statement.parameters))
+            return [dict(row) for row in answer.mappings()]
+    except DBAPIError as error:
+        raise _explained(error) from error
+
+
+@cache
+def _engine() -> sqlalchemy.Engine:
+    return open_database(Settings.from_env()).engine("reader")
+
+
+def forget_engine() -> None:
+    """Open the database anew at the next question, after its address has changed."""
+    _engine.cache_clear()
+
+
+def _limits() -> sqlalchemy.TextClause:
+    seconds = int(AppSettings().query_timeout_seconds)
+    return sqlalchemy.text(
+        f"set local statement_timeout = '{seconds}s'; set local transaction_read_only = on"
+    )
+
+
+def _explained(error: DBAPIError) -> DatabaseError:
+    code = getattr(error.orig, "sqlstate", None)
+    if code == "42P01":
+        return DatabaseError(
+            "The marts have not been built yet.",
+            hint="Ingest an account (`astraeus backfill`), or run `astraeus demo`.",
+        )
+    if code == "57014":
+        return DatabaseError(
+            "The question took too long and was stopped.", hint="Choose a shorter period."
+        )
+    return DatabaseError(
+        "The database did not answer.", hint="Ask who runs it to look at `astraeus doctor`."
+    )

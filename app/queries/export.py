@@ -1,0 +1,46 @@
+"""Tables as CSV: exact decimals, and nothing that a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any, Final
+
+from app.queries.tables import GroupCost
+from astraeus_pipeline.contracts import money
+
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def as_csv(groups: Sequence[GroupCost], label: str, currency: str, whole: Decimal) -> str:
+    """Return the table with its total; amounts in `currency`, unrounded."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([label, "currency", "cost", "share %", "previous", "change", "change %"])
+    for each in groups:
+        row = asdict(each)
+        writer.writerow(
+            [
+                safe(each.group),
+                currency,
+                *(
+                    spell(row[name])
+                    for name in ("cost", "share_percent", "previous", "change", "change_percent")
+                ),
+            ]
+        )
+    writer.writerow(["Total", currency, money.plain(whole), "", "", "", ""])
+    return out.getvalue()
+
+
+def safe(text: str) -> str:
+    """Keep a spreadsheet from reading a name as a formula."""
+    return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def spell(value: Any) -> str:
+    """Spell an amount exactly; nothing for None."""
+    return "" if value is None else money.plain(value)

@@ -1,0 +1,46 @@
+"""Statements that list what there is: accounts, currencies, freshness, restatements."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.queries.compiler import Statement
+
+
+def _fixed(sql: str) -> Statement:
+    return Statement(sql, ())
+
+
+VERSION: Final = _fixed("select invocation_id, built_at from marts.data_version")
+
+CURRENCIES: Final = _fixed(
+    "select billing_currency as currency, sum(abs(billed_cost)) as weight"
+    " from marts.fct_daily_costs group by 1 order by 2 desc"
+)
+
+ACCOUNTS: Final = _fixed(
+    "select account_id, provider, account_name, state, first_day, data_through, final_through,"
+    " last_delivery_at, blocked_days from marts.dim_accounts where is_current"
+    " order by provider, account_id"
+)
+
+HELD_BACK: Final = _fixed(
+    "select account_id, state, min(usage_date) as first_day, max(usage_date) as last_day,"
+    " count(*) as days from marts.fct_freshness"
+    " where dataset = 'costs' and state in ('blocked', 'refused', 'gap')"
+    " group by 1, 2 order by 1, 2"
+)
+
+RESTATED: Final = _fixed(
+    "select account_id, currency, min(usage_date) as first_day, max(usage_date) as last_day,"
+    " count(distinct usage_date) as days, sum(old_cost) as old_cost, sum(new_cost) as new_cost,"
+    " sum(delta) as delta, max(restated_at) as restated_at"
+    " from marts.fct_restatements where cost_type in ('billed_cost', 'net_unblended_cost')"
+    " and restated_at > now() - interval '14 days' group by 1, 2 order by abs(sum(delta)) desc"
+)
+
+RESIDUALS: Final = _fixed(
+    "select account_id, count(*) as deliveries, max(largest_residual) as residual"
+    " from marts.fct_deliveries where state = 'refused' and largest_residual > 0"
+    " and finished_at > now() - interval '14 days' group by 1 order by 1"
+)

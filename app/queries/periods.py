@@ -1,0 +1,65 @@
+"""Named periods and their comparison, in UTC days."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import date, timedelta
+from typing import Final
+
+from astraeus_pipeline.contracts.days import DayRange
+
+PRESETS: Final = ("Month to date", "Last month", "30 days", "90 days", "12 months", "Custom")
+COMPARISONS: Final = ("Previous period", "Last year", "None")
+
+
+def period(name: str, through: date, custom: tuple[date, date] | None = None) -> DayRange:
+    """Return the days of a named period that ends with the last day delivered, `through`."""
+    if name == "Custom" and custom is not None:
+        return DayRange(*custom)
+    month = through.replace(day=1)
+    if name == "Last month":
+        return DayRange.of_month(month - timedelta(days=1))
+    if name == "30 days":
+        return DayRange(through - timedelta(days=29), through)
+    if name == "90 days":
+        return DayRange(through - timedelta(days=89), through)
+    if name == "12 months":
+        return DayRange(_months_back(month, 11), through)
+    return DayRange(month, through)
+
+
+def compared(days: DayRange, how: str) -> DayRange | None:
+    """Return the days to compare with, None if nothing is compared.
+
+    A range that begins a month is compared with as many days of the month before, so that firsts
+    meet firsts; a whole month with the whole month before; anything else with the days before it.
+    """
+    if how == "None":
+        return None
+    if how == "Last year":
+        return DayRange(_months_back(days.first, 12), _months_back(days.last, 12))
+    if days.first.day == 1 and days.last <= DayRange.of_month(days.first).last:
+        before = DayRange.of_month(days.first - timedelta(days=1))
+        if days == DayRange.of_month(days.first):
+            return before
+        return DayRange(before.first, min(before.first + (days.last - days.first), before.last))
+    return DayRange(days.first - timedelta(days=len(days)), days.first - timedelta(days=1))
+
+
+def spell(days: DayRange) -> str:
+    """Spell a range as people do: 1-13 Oct 2026."""
+    first, last = days.first, days.last
+    if first == last:
+        return f"{last.day} {last:%b %Y}"
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}-{last.day} {last:%b %Y}"
+    if first.year == last.year:
+        return f"{first.day} {first:%b} - {last.day} {last:%b %Y}"
+    return f"{first.day} {first:%b %Y} - {last.day} {last:%b %Y}"
+
+
+def _months_back(day: date, months: int) -> date:
+    """Go back whole months; a day that the month lacks becomes its last."""
+    index = day.year * 12 + day.month - 1 - months
+    year, month = divmod(index, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

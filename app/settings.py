@@ -1,0 +1,18 @@
+"""The app's own settings, from variables that begin with ASTRAEUS_APP_."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class AppSettings(BaseSettings):
+    """What a page shows as important, and how long it may ask."""
+
+    model_config = SettingsConfigDict(env_prefix="ASTRAEUS_APP_", frozen=True)
+
+    # Changes below this share of the former figure are grey.
+    material_percent: Decimal = Decimal(5)
+    query_timeout_seconds: int = 20
+    cache_seconds: int = 300

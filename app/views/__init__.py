@@ -1,0 +1,1 @@
+"""The pages: layout and wording, no SQL and no sums."""
