@@ -47,7 +47,7 @@ class Side:
 
     def replace(self, account: int, day: date, number: int) -> None:
         """Replace one day by other rows and note the time."""
-        [batch] = charges(account, DayRange(day, day), ROWS_PER_DAY + number % 7)
+        [batch] = charges(account, DayRange(day, day), ROWS_PER_DAY + number)
         rows = contract_rows(batch)
         fetched = Fetched(
             account_id=f"bench-{account:02d}",

@@ -104,7 +104,8 @@ class Reject:
 class RowBatch:
     """Typed rows in the order and types of the contract's `row_columns`, and the rejected ones.
 
-    Numeric columns are decimal128(38, s) with a scale s of the batch's own choice.
+    Numeric columns are decimal128(38, s) with a scale s of the batch's own choice. Text may be
+    dictionary-encoded: the loader then looks at each word once.
     """
 
     rows: pa.RecordBatch

@@ -67,6 +67,13 @@ def test_digest_tells_amounts_apart_that_differ_far_beyond_64_bits() -> None:
     assert len(found) == len(values)
 
 
+def test_dictionary_encoded_text_digests_as_plain_text() -> None:
+    plain = batch([charge(DAY, resource_id=name) for name in ("a", None, "b", "a")]).rows
+    at = plain.schema.get_field_index("resource_id")
+    encoded = plain.set_column(at, "resource_id", plain.column(at).dictionary_encode())
+    assert (digest.row_hashes(plain) == digest.row_hashes(encoded)).all()
+
+
 def test_null_and_empty_text_differ() -> None:
     assert digests(batch([charge(DAY, resource_id=None)])) != digests(
         batch([charge(DAY, resource_id="")])

@@ -43,11 +43,38 @@ class Notes:
     objects: dict[str, Normal] = field(default_factory=dict)
 
 
+def words(column: pa.Array, notes: Notes) -> pa.StringArray | pa.DictionaryArray:
+    """Like `text`, but a dictionary-encoded column stays one where its words need no change.
+
+    Most of a bill's columns say the same few words again: looking at those alone, and leaving
+    them encoded for the loader's digests, halves the work of typing a Parquet file.
+    """
+    if not pa.types.is_dictionary(column.type):
+        return text(column, notes)
+    dictionary, seen = column.dictionary, Notes()
+    cleaned = text(dictionary, seen)
+    if cleaned is dictionary:
+        return column
+    spelt = cleaned.take(column.indices)
+    if seen.counts["nul_character"]:
+        notes.counts["nul_character"] += 1
+    if emptied := spelt.null_count - column.null_count:
+        notes.counts["null_text"] += emptied
+    return spelt
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """Spell out a dictionary-encoded column."""
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
 def text(column: pa.Array, notes: Notes) -> pa.StringArray:
     """Return the column as trimmed strings; NULL in words and blanks become null, and are counted.
 
     NUL characters are dropped: PostgreSQL cannot store them.
     """
+    if pa.types.is_dictionary(column.type):
+        return plain(words(column, notes))
     column = _as_string(column)
     if column.null_count == len(column):
         return column
@@ -75,7 +102,7 @@ def times(column: pa.Array, order: DateOrder | None, notes: Notes) -> Typed:
         return _in_years(cast, column)
     if not is_text(column):
         raise pa.ArrowInvalid(f"{column.type} is not a type of time")
-    encoded = text(column, notes).dictionary_encode()
+    encoded = words(column, notes).dictionary_encode()
     values = encoded.dictionary
     parsed = _in_years(_parse_times(values, order, notes), values)
     array = parsed.array.take(encoded.indices)
@@ -92,17 +119,17 @@ def json_objects(column: pa.Array, notes: Notes) -> tuple[pa.StringArray, pa.Str
     """
     if not (is_text(column) or pa.types.is_null(column.type)):
         return objects.encode(column), None
-    raw = text(column, notes)
+    raw = words(column, notes)
     if raw.null_count == len(raw):
-        return raw, None
+        return plain(raw), None
     encoded = raw.dictionary_encode()
-    words = encoded.dictionary.to_pylist()
-    fitting = [_remembered(notes.objects, word, objects.normalise) for word in words]
+    given = encoded.dictionary.to_pylist()
+    fitting = [_remembered(notes.objects, word, objects.normalise) for word in given]
     spelt = [each.text for each in fitting]
-    if spelt == words:
+    if spelt == given:
         return raw, None
     array = pa.array(spelt, pa.string()).take(encoded.indices)
-    lost = [word if each.is_lossy else None for each, word in zip(fitting, words, strict=True)]
+    lost = [word if each.is_lossy else None for each, word in zip(fitting, given, strict=True)]
     kept = pa.array(lost, pa.string()).take(encoded.indices)
     notes.counts["odd_object"] += len(kept) - kept.null_count
     return array, kept if kept.null_count < len(kept) else None

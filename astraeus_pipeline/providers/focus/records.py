@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -169,7 +170,7 @@ class Typer:
             faults.add(column.name, typed, is_required=column.name in _REQUIRED_VALUES)
             if raw is not None:
                 lost[f"x_raw_{column.name}"] = raw
-        faults.add("billing_currency", _currency_faults(columns["billing_currency"]))
+        faults.add("billing_currency", _currency_faults(cells.plain(columns["billing_currency"])))
         return columns, lost
 
     def _cell(self, column: Column, array: pa.Array) -> tuple[Typed, pa.Array | None]:
@@ -181,7 +182,7 @@ class Typer:
             if column.type == "jsonb":
                 objects_, raw = cells.json_objects(array, self.notes)
                 return Typed(objects_), raw
-            return Typed(cells.text(array, self.notes)), None
+            return Typed(cells.words(array, self.notes)), None
         except pa.ArrowInvalid as error:
             raise PayloadError(
                 f"Column {_pascal(column.name)} of {self.file} cannot be read: {error}."
@@ -257,7 +258,7 @@ def _keys(columns: Mapping[str, pa.Array], length: int, first_number: int) -> li
     return [
         columns["charge_period_start"].cast(pa.date32()),
         months(columns["billing_period_start"]),
-        pa.array(range(first_number, first_number + length), pa.int64()),
+        pa.array(np.arange(first_number, first_number + length, dtype=np.int64)),
     ]
 
 

@@ -79,7 +79,13 @@ class OpenFile:
 
 def _open_parquet(handle: BinaryIO, file: str, only: Collection[str] | None) -> Table:
     try:
-        source = pq.ParquetFile(pa.PythonFile(handle, mode="r"), pre_buffer=False)
+        file_ = pa.PythonFile(handle, mode="r")
+        schema = pq.read_schema(file_)
+        source = pq.ParquetFile(
+            file_,
+            pre_buffer=False,
+            read_dictionary=[each.name for each in schema if pa.types.is_string(each.type)],
+        )
         names = list(source.schema_arrow.names)
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(file, "Parquet", error) from error
@@ -87,11 +93,21 @@ def _open_parquet(handle: BinaryIO, file: str, only: Collection[str] | None) -> 
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
-            yield from source.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False)
+            for batch in source.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
+                yield pa.RecordBatch.from_arrays(
+                    [_compact(each) for each in batch], batch.schema.names
+                )
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(file, "Parquet", error) from error
 
     return Table(columns if columns is not None else names, batches())
+
+
+def _compact(column: pa.Array) -> pa.Array:
+    """Spell out a column whose dictionary (of a whole row group) outweighs the batch's rows."""
+    if pa.types.is_dictionary(column.type) and len(column.dictionary) * 2 > len(column):
+        return column.dictionary_decode()
+    return column
 
 
 def _open_csv(
