@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import cache
 from typing import Final
 
@@ -18,6 +19,8 @@ IGNORED: Final = frozenset({"row_number"})
 _NULL: Final = np.uint64(0x9E3779B97F4A7C15)
 # Decimals are hashed at this scale whatever the batch's own, so 1.50 and 1.5 are one value.
 _CANONICAL: Final = pa.decimal256(76, 30)
+# Below it decimal128 holds that scale; Arrow's scaling up wraps without a word beyond.
+_NARROW: Final = Decimal(10) ** 8
 
 
 def row_hashes(batch: pa.RecordBatch) -> Hashes:
@@ -76,12 +79,28 @@ def _text_hashes(column: pa.DictionaryArray, salt: np.uint64) -> Hashes:
 
 
 def _decimal_hashes(column: pa.Array) -> Hashes:
+    first, second, third, fourth = _limbs(column)
+    # Two limbs hold +-1.7e8 at scale 30; the upper two tell larger amounts apart.
+    hashes = _mixed(first ^ _NULL) + second
+    return hashes + _mixed(third + fourth * _NULL)
+
+
+def _limbs(column: pa.Array) -> tuple[Hashes, Hashes, Hashes, Hashes]:
+    """Return the canonical values as four 64-bit limbs, lowest first."""
+    bounds = pc.min_max(column)
+    if bounds["min"].as_py() > -_NARROW and bounds["max"].as_py() < _NARROW:
+        # Twice as fast as 256 bits, and the upper limbs only repeat the sign.
+        narrow = column.cast(pa.decimal128(38, 30))
+        words = np.frombuffer(narrow.buffers()[1], dtype=np.uint64)
+        low, high = words[narrow.offset * 2 : (narrow.offset + len(narrow)) * 2].reshape(-1, 2).T
+        sign = (high.view(np.int64) >> 63).view(np.uint64)
+        return low, high, sign, sign
     wide = column.cast(_CANONICAL)
     words = np.frombuffer(wide.buffers()[1], dtype=np.uint64)
-    limbs = words[wide.offset * 4 : (wide.offset + len(wide)) * 4].reshape(-1, 4)
-    # Two limbs hold +-1.7e8 at scale 30; the upper two tell larger amounts apart.
-    hashes = _mixed(limbs[:, 0] ^ _NULL) + limbs[:, 1]
-    return hashes + _mixed(limbs[:, 2] + limbs[:, 3] * _NULL)
+    first, second, third, fourth = (
+        words[wide.offset * 4 : (wide.offset + len(wide)) * 4].reshape(-1, 4).T
+    )
+    return first, second, third, fourth
 
 
 def _word_hashes(column: pa.Array) -> Hashes:
