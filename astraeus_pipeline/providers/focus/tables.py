@@ -21,6 +21,8 @@ from astraeus_pipeline.errors import PayloadError
 _BLOCK: Final = 1 << 19
 _BATCH_ROWS: Final = 8192
 _LARGEST_BATCH: Final = 16_384
+# Parquet's batches stay dictionary-encoded, so twice the rows weigh less than a CSV's.
+_PARQUET_ROWS: Final = 16_384
 _HEADER_LIMIT: Final = 1 << 20
 _DELIMITERS: Final = ",;\t|"
 
@@ -93,7 +95,7 @@ def _open_parquet(handle: BinaryIO, file: str, only: Collection[str] | None) -> 
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
-            for batch in source.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
+            for batch in source.iter_batches(_PARQUET_ROWS, columns=columns, use_threads=False):
                 yield pa.RecordBatch.from_arrays(
                     [_compact(each) for each in batch], batch.schema.names
                 )
