@@ -57,7 +57,7 @@ def raw_asset(provider: Provider, dataset: Dataset) -> dg.AssetsDefinition:
     )
     def ingest(context: dg.AssetExecutionContext, ingestion: IngestionResource) -> Iterator[Any]:
         asked = list(ranges(context.partition_keys))
-        opened = ingestion.open(context.run_id)
+        opened = ingestion.open(context.run.run_id)
         delivered = Delivered()
         for account, days in asked:
             context.log.info(f"Fetching {dataset} of {account} for {days}")

@@ -13,7 +13,6 @@ from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.orchestration.ingest import asset_key
 from astraeus_pipeline.orchestration.partitions import (
     FIRST_DAY,
-    account_days,
     accounts_axis,
     range_tags,
 )
@@ -31,7 +30,6 @@ def ingest_job(provider: Provider, dataset: Dataset) -> dg.JobDefinition:
     return dg.define_asset_job(  # type: ignore[return-value] # resolved when definitions load
         f"ingest_{table.name}",
         selection=dg.AssetSelection.assets(asset_key(table)),
-        partitions_def=account_days(provider.key),
         tags={PROVIDER_TAG: provider.key},
         description=f"Ingest {dataset} of one {provider.label} account for a range of days",
     )

@@ -106,17 +106,17 @@ def pending_slices(conn: psycopg.Connection) -> tuple[int, int, datetime] | None
     """Return (slices, newest delivery, oldest change) that fct_charges was not built from."""
     registry = conn.execute("select to_regclass('intermediate.built_slices')").fetchone()
     if registry is None or registry[0] is None:
-        built = "select null::text, null::text, null::date, null::date, null::bigint where false"
+        built = "select null::text, null::date, null::date, null::bigint where false"
     else:
         built = (
-            "select account_id, dataset, usage_date, billing_period, delivery_id"
+            "select account_id, usage_date, billing_period, delivery_id"
             " from intermediate.built_slices where model = 'fct_charges'"
         )
     row = conn.execute(
         # `built` is one of the two literals above.
         "select count(*), max(p.delivery_id), min(p.changed_at) from raw.partitions p"  # noqa: S608
-        f" left join ({built}) b (account_id, dataset, usage_date, billing_period, delivery_id)"
-        " using (account_id, dataset, usage_date, billing_period)"
+        f" left join ({built}) b (account_id, usage_date, billing_period, delivery_id)"
+        " using (account_id, usage_date, billing_period)"
         " where p.dataset = 'costs' and p.delivery_id is distinct from b.delivery_id"
         " and p.delivery_id is not null"
     ).fetchone()

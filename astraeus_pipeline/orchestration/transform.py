@@ -51,7 +51,7 @@ def transformation_assets() -> list[dg.AssetsDefinition]:
     )
     def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         """Build what changed: the incremental models find the changed slices by themselves."""
-        target = Settings.from_env().home / "dbt" / context.run_id
+        target = Settings.from_env().home / "dbt" / context.run.run_id
         target.mkdir(parents=True, exist_ok=True)
         _reuse_parse(target)
         try:

@@ -1,7 +1,8 @@
 {#
     Incremental by difference. A mart remembers, per slice (account, usage day, billing month), the
-    delivery that it was built from; a build takes the slices whose delivery differs. A watermark
-    of time or sequence would miss a load that commits after a later one.
+    delivery and the logic that it was built from; a build takes the slices where either differs. A
+    watermark of time or sequence would miss a load that commits after a later one, and an upgrade
+    that maps a column differently would leave the history as it was.
 
     Everything happens in the model's own transaction: find the changed slices, delete their days,
     insert them again, remember. A load that commits in between is found by the next build.
@@ -16,7 +17,8 @@
         delivery_id bigint not null,
         built_at timestamp with time zone not null default clock_timestamp(),
         primary key (model, account_id, usage_date, billing_period)
-    )
+    );
+    alter table intermediate.built_slices add column if not exists logic text;
 {% endmacro %}
 
 {# What a model is built from: the loaded slices, or what another mart was built from. #}
@@ -36,6 +38,20 @@
     {{ this.identifier }}__changed
 {%- endmacro %}
 
+{# A hash of the model's SQL and of all models and seeds that it is made from. #}
+{% macro logic_of(unique_id) -%}
+    {%- set todo, seen, sums = [unique_id], [], [] -%}
+    {%- for _ in range(1000) if todo -%}
+        {%- set id = todo.pop() -%}
+        {%- if id in graph.nodes and id not in seen -%}
+            {%- do seen.append(id) -%}
+            {%- do sums.append(id ~ graph.nodes[id].checksum.checksum) -%}
+            {%- do todo.extend(graph.nodes[id].depends_on.nodes | list) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ local_md5(sums | sort | join(',')) }}
+{%- endmacro %}
+
 {# Pre-hook: note the changed slices and delete their days from the mart. #}
 {% macro open_increment(upstream) %}
     {%- if execute and flags.WHICH in ('run', 'build') -%}
@@ -43,16 +59,16 @@
     {% if not is_incremental() %}
     delete from intermediate.built_slices where model = '{{ this.identifier }}';
     {% endif %}
+    -- a full join: a slice that the ledger no longer knows loses its rows, too
     create temporary table {{ changed_slices() }} on commit drop as
-    select upstream.*
+    select account_id, usage_date, billing_period, upstream.delivery_id
     from ({{ upstream_slices(upstream) }}) as upstream
-    left join intermediate.built_slices as built
-        on
-            built.model = '{{ this.identifier }}'
-            and built.account_id = upstream.account_id
-            and built.usage_date = upstream.usage_date
-            and built.billing_period = upstream.billing_period
-    where built.delivery_id is distinct from upstream.delivery_id;
+    full join (
+        select * from intermediate.built_slices where model = '{{ this.identifier }}'
+    ) as built using (account_id, usage_date, billing_period)
+    where
+        built.delivery_id is distinct from upstream.delivery_id
+        or built.logic is distinct from '{{ logic_of(model.unique_id) }}';
     analyze {{ changed_slices() }};
     {% if is_incremental() %}
     delete from {{ this }} as mart
@@ -64,16 +80,40 @@
 
 {# Post-hook: remember what the changed days are built from now. #}
 {% macro close_increment() %}
-    insert into intermediate.built_slices (model, account_id, usage_date, billing_period, delivery_id)
-    select '{{ this.identifier }}', account_id, usage_date, billing_period, delivery_id
+    {%- if execute -%}
+    delete from intermediate.built_slices as built
+    using {{ changed_slices() }} as changed
+    where
+        built.model = '{{ this.identifier }}' and changed.delivery_id is null
+        and built.account_id = changed.account_id and built.usage_date = changed.usage_date
+        and built.billing_period = changed.billing_period;
+    insert into intermediate.built_slices (
+        model, account_id, usage_date, billing_period, delivery_id, logic
+    )
+    select
+        '{{ this.identifier }}', account_id, usage_date, billing_period, delivery_id,
+        '{{ logic_of(model.unique_id) }}'
     from {{ changed_slices() }}
-    on conflict (model, account_id, usage_date, billing_period)
-    do update set delivery_id = excluded.delivery_id, built_at = clock_timestamp()
+    where delivery_id is not null
+    on conflict (model, account_id, usage_date, billing_period) do update
+    set delivery_id = excluded.delivery_id, logic = excluded.logic, built_at = clock_timestamp();
+    -- statistics of a table that has just been filled, before anything is planned without them
+    do $$ begin
+        if (select 4 * count(*) from {{ changed_slices() }})
+            > (select count(*) from intermediate.built_slices where model = '{{ this.identifier }}')
+        then
+            analyze {{ this }};
+            analyze intermediate.built_slices;
+        end if;
+    end $$
+    {%- endif -%}
 {% endmacro %}
 
 {#
     The rows of a relation to build from: all of them, or those of the changed days. Lateral, so
-    that each changed day reaches the partitions' indexes through any views between.
+    that each changed day reaches the partitions' indexes through any views between; `offset 0`
+    keeps the planner from turning that into a hash join over the whole history (1.04 s where this
+    takes 0.08, for one day of 36, and ten times that for a year).
 #}
 {% macro of_changed_days(relation) %}
     {%- if is_incremental() -%}
@@ -82,6 +122,7 @@
     cross join lateral (
         select * from {{ relation }} as every
         where every.account_id = changed.account_id and every.usage_date = changed.usage_date
+        offset 0
     ) as charges
     {%- else -%}
     select * from {{ relation }}
@@ -108,5 +149,26 @@
     cross join lateral (
         select * from {{ ref(model) }} as every
         where every.account_id = days.account_id and every.usage_date = days.usage_date
+        offset 0
     ) as rows
+{% endmacro %}
+
+{#
+    The days whose slices a model was built from just as they stand in the ledger now: what may be
+    compared with the ledger. A load that commits while dbt runs is no fault of the marts.
+#}
+{% macro days_as_they_stand(model) %}
+    select account_id, usage_date
+    from ({{ upstream_slices('raw') }}) as standing
+    full join (
+        select * from intermediate.built_slices where model = '{{ model }}'
+    ) as built using (account_id, usage_date, billing_period)
+    group by 1, 2
+    having
+        bool_and(standing.delivery_id is not distinct from built.delivery_id)
+        and max(built.built_at) > (
+            select max(built_at) - interval '15 minutes'
+            from intermediate.built_slices
+            where model = '{{ model }}'
+        )
 {% endmacro %}

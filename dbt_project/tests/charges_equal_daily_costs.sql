@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_daily_costs'}}}) }}
 -- Every cost type of the daily costs is the sum of its charges, on every day just built.
 with
 

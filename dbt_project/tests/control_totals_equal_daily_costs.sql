@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_daily_costs'}}}) }}
 -- The provider's own total of a day, where the delivery that gave it stands, is the mart's.
 with
 

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_daily_costs'}}}) }}
 -- What the ledger says stands of an account's day is what the daily costs say, to the last decimal.
 with
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing
-from astraeus_pipeline.errors import NotObtainable, PayloadError
+from astraeus_pipeline.errors import NotObtainable, PayloadError, TransientError
 from astraeus_pipeline.providers.aws.client import AwsClients, translated
 
 REQUEST_PRICE_USD: Final = Decimal("0.01")
@@ -78,11 +78,18 @@ class CostExplorer:
             self.requests += 1
             with translated(self._clients.account, attempt):
                 answer = self._client.get_cost_and_usage(**parameters)
+            if "ResultsByTime" not in answer:
+                # botocore takes a body that is cut off, or no JSON, for an answer without fields.
+                raise TransientError(
+                    f"AWS account {self._clients.account.slug}: {attempt}: the answer was cut off"
+                    " or no JSON.",
+                    hint="It is tried again by itself.",
+                )
             yield {
                 "purpose": question.purpose,
                 "filters": question.filters,
                 "group_by": list(question.group_by),
-                "results": answer.get("ResultsByTime"),
+                "results": answer["ResultsByTime"],
             }
             token = answer.get("NextPageToken")
             if not token:
@@ -142,7 +149,7 @@ def _ask(explorer: CostExplorer, linked_account: str | None) -> Iterator[Page]:
 
 def _keys(pages: Iterable[Page]) -> Iterator[list[str]]:
     for page in pages:
-        for result in page["results"] or ():
+        for result in page["results"]:
             yield from (group["Keys"] for group in result.get("Groups", ()))
 
 
@@ -150,7 +157,7 @@ def _groups_per_day(pages: Iterable[Page]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for page in pages:
         if page["purpose"] == "details":
-            for result in page["results"] or ():
+            for result in page["results"]:
                 day = result["TimePeriod"]["Start"]
                 counts[day] = counts.get(day, 0) + len(result.get("Groups", ()))
     return counts
@@ -159,7 +166,7 @@ def _groups_per_day(pages: Iterable[Page]) -> dict[str, int]:
 def _controls(totals: list[Page], groups: dict[str, int]) -> Iterator[ControlTotal]:
     """Yield Cost Explorer's own total per day and cost type, asked for without any grouping."""
     for page in totals:
-        for result in page["results"] or ():
+        for result in page["results"]:
             day = date.fromisoformat(result["TimePeriod"]["Start"])
             for cost_type, metric in COST_METRICS.items():
                 cell = result.get("Total", {}).get(metric)
@@ -179,7 +186,7 @@ def _complete_through(totals: list[Page]) -> date | None:
     final = [
         date.fromisoformat(result["TimePeriod"]["Start"])
         for page in totals
-        for result in page["results"] or ()
+        for result in page["results"]
         if not result.get("Estimated")
     ]
     return max(final, default=None)

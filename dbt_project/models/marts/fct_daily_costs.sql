@@ -2,8 +2,11 @@
     config(
         materialized='incremental',
         incremental_strategy='append',
-        on_schema_change='fail',
-        indexes=[{'columns': ['usage_date', 'account_id']}],
+        on_schema_change='append_new_columns',
+        indexes=[
+            {'columns': ['usage_date', 'account_id', 'is_final']},
+            {'columns': ['provider', 'service_name', 'service_category', 'usage_date']}
+        ],
         pre_hook="{{ open_increment('fct_charges') }}",
         post_hook="{{ close_increment() }}"
     )

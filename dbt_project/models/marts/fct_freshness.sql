@@ -27,15 +27,6 @@ calendar as (
             greatest(spans.data_through, '{{ var("today") }}'::date),
             interval '1 day'
         ) as day
-),
-
-finality as (
-    select
-        daily.account_id,
-        daily.usage_date,
-        bool_and(daily.is_final) as is_final
-    from {{ ref('fct_daily_costs') }} as daily
-    group by 1, 2
 )
 
 select
@@ -64,8 +55,14 @@ left join partitions
         partitions.account_id = calendar.account_id
         and partitions.dataset = calendar.dataset
         and partitions.usage_date = calendar.usage_date
-left join finality
-    on
-        finality.account_id = calendar.account_id
-        and finality.usage_date = calendar.usage_date
-        and calendar.dataset = 'costs'
+-- whether all charges of the day are final: the first entry of the day in the index
+left join lateral (
+    select daily.is_final
+    from {{ ref('fct_daily_costs') }} as daily
+    where
+        calendar.dataset = 'costs'
+        and daily.account_id = calendar.account_id
+        and daily.usage_date = calendar.usage_date
+    order by daily.is_final
+    limit 1
+) as finality on true

@@ -1,3 +1,12 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='append_new_columns',
+        indexes=[{'columns': ['delivery_id']}, {'columns': ['usage_date', 'account_id']}]
+    )
+}}
+
 -- grain: one row per delivery, account, day, service, charge category, currency and cost type
 with
 
@@ -25,3 +34,10 @@ select
     (restatements.restated_at at time zone 'UTC')::date
     > (restatements.billing_period + interval '1 month 15 days')::date as restated_after_close
 from restatements
+{% if is_incremental() %}
+-- a delivery's restatements commit together: they are here, all of them, or not at all
+where restatements.delivery_id in (
+    select deliveries.id from {{ source('raw', 'deliveries') }} as deliveries
+    where not exists (select 1 from {{ this }} as known where known.delivery_id = deliveries.id)
+)
+{% endif %}

@@ -35,7 +35,8 @@ select
     costs.billing_period_start,
     costs.capacity_reservation_id,
     costs.capacity_reservation_status,
-    initcap(costs.charge_category) as charge_category,
+    -- never null in FOCUS: what its issuer files nowhere is no usage
+    coalesce(initcap(costs.charge_category), 'Adjustment') as charge_category,
     costs.charge_class,
     costs.charge_description,
     case lower(costs.charge_frequency)
@@ -77,7 +78,8 @@ select
     costs.resource_name,
     costs.resource_type,
     costs.service_category,
-    costs.service_name,
+    -- Azure's files leave it empty on some purchases and adjustments
+    coalesce(costs.service_name, 'Unknown') as service_name,
     costs.service_subcategory,
     costs.sku_id,
     costs.sku_meter,

@@ -1,0 +1,189 @@
+"""From a folder of bills through Dagster and dbt to the marts, and back again when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.orchestration import sensors
+from astraeus_pipeline.orchestration.backfilling import Backfill
+from astraeus_pipeline.orchestration.partitions import account_days, key_of
+from astraeus_pipeline.providers.registry import PROVIDERS
+from astraeus_pipeline.warehouse.engine import Database
+from tests.fixtures.estate import add_focus_account, installed, write_month
+
+pytestmark = pytest.mark.integration
+
+RAW = dg.AssetKey(["raw", "focus_costs"])
+TODAY = datetime.now(UTC).date()
+MONTH = (TODAY.replace(day=1) - timedelta(days=40)).replace(day=1)  # closed, settled
+DAYS = DayRange.of_month(MONTH)
+FRESH = TODAY - timedelta(days=1)
+
+
+@dataclass
+class Installation:
+    """One database, one Dagster instance, one folder of bills; the tests below build on it."""
+
+    database: Database
+    backfill: Backfill
+    bills: Path
+
+    def ingest(self, account: str, days: DayRange) -> str | None:
+        return self.backfill.ingest(account, PROVIDERS["focus"], "costs", days).error
+
+    def ask(self, query: str, role: Any = "reader") -> list[Any]:
+        with self.database.connect(role) as conn:
+            return conn.execute(query).fetchall()
+
+    def daily(self, account: str) -> dict[date, Decimal]:
+        return dict(
+            self.ask(
+                "select usage_date, sum(billed_cost) from marts.fct_daily_costs"
+                f" where account_id = '{account}' group by 1"
+            )
+        )
+
+    def statuses(self, account: str, days: DayRange) -> dict[date, str]:
+        keys = {str(key_of(account, day)): day for day in days}
+        found = self.backfill.instance.get_status_by_partition(
+            RAW, list(keys), account_days("focus")
+        )
+        return {keys[key]: status.value for key, status in (found or {}).items() if status}
+
+
+@pytest.fixture(scope="module")
+def installation(
+    module_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    home = tmp_path_factory.mktemp("home")
+    bills = tmp_path_factory.mktemp("bills")
+    with installed(module_database, home) as settings:
+        for slug in ("acme", "broken"):
+            add_focus_account(module_database, settings, slug, bills / slug)
+        write_month(bills / "acme" / "old.csv", {day: ["1.25", "-0.000000000001"] for day in DAYS})
+        backfill = Backfill(settings, module_database)
+        backfill.accounts()
+        yield Installation(module_database, backfill, bills)
+
+
+def test_a_range_is_one_run_with_every_day_materialised(installation: Installation) -> None:
+    assert installation.ingest("acme", DAYS) is None
+    assert set(installation.statuses("acme", DAYS).values()) == {"MATERIALIZED"}
+    assert len(installation.backfill.instance.get_runs()) == 1
+
+
+def test_the_marts_hold_the_bill_to_the_last_decimal(installation: Installation) -> None:
+    with installation.database.connect("dbt") as conn:
+        assert sensors.pending_slices(conn) is not None
+    assert installation.backfill.build_marts() is None
+    assert installation.daily("acme") == {day: Decimal("1.249999999999") for day in DAYS}
+    with installation.database.connect("dbt") as conn:
+        assert sensors.pending_slices(conn) is None
+
+
+def test_a_bad_row_fails_exactly_its_day(installation: Installation) -> None:
+    bad = DAYS.first + timedelta(days=3)
+    bill = {day: ["2"] for day in DAYS} | {bad: ["2", "12,5"]}
+    write_month(installation.bills / "broken" / "month.csv", bill)
+    error = installation.ingest("broken", DAYS)
+    assert error is not None and "held back" in error and str(bad) in error
+    statuses = installation.statuses("broken", DAYS)
+    assert [day for day, status in statuses.items() if status == "FAILED"] == [bad]
+    assert len(statuses) == len(DAYS)
+    write_month(installation.bills / "broken" / "month.csv", {day: ["2"] for day in DAYS})
+    assert installation.ingest("broken", DAYS) is None
+    assert set(installation.statuses("broken", DAYS).values()) == {"MATERIALIZED"}
+
+
+def test_late_restated_and_emptied_days_heal_by_themselves(installation: Installation) -> None:
+    recent = {FRESH - timedelta(days=1): ["5"], FRESH: ["7", "1"]}
+    by_month: dict[date, dict[date, list[str]]] = {}
+    for day, costs in recent.items():
+        by_month.setdefault(day.replace(day=1), {})[day] = costs
+    for month, bill in by_month.items():
+        write_month(installation.bills / "acme" / f"{month:%Y%m}.csv", bill)
+    window = PROVIDERS["focus"].restatement_window(TODAY)
+    assert installation.ingest("acme", window) is None
+    assert installation.backfill.build_marts() is None
+    assert installation.daily("acme")[FRESH] == Decimal(8)  # came late, appears without a hand
+
+    month = FRESH.replace(day=1)
+    kept = {day: ["0.5"] for day in [FRESH - timedelta(days=1)] if day.month == FRESH.month}
+    write_month(installation.bills / "acme" / f"{month:%Y%m}.csv", kept or {FRESH: ["0"]})
+    assert installation.ingest("acme", window) is None
+    assert installation.backfill.build_marts() is None
+    left = installation.daily("acme").get(FRESH, Decimal(0))
+    assert left == 0  # emptied at the provider, emptied in the marts
+    [(delta,)] = installation.ask(
+        "select sum(delta) from marts.fct_restatements where account_id = 'acme'"
+        f" and usage_date = '{FRESH}' and cost_type = 'billed_cost'"
+    )
+    assert delta == Decimal(-8)
+
+
+def test_increments_and_a_full_rebuild_are_the_same_rows(installation: Installation) -> None:
+    def fingerprints() -> list[Any]:
+        return [
+            installation.ask(
+                f"select count(*), md5(string_agg(md5(row::text), '' order by md5(row::text)))"
+                f" from marts.{mart} as row"
+            )
+            for mart in ("fct_charges", "fct_daily_costs")
+        ]
+
+    before = fingerprints()
+    assert before[0][0][0] > 60
+    with installation.database.connect("dbt", autocommit=True) as conn:
+        conn.execute("drop table marts.fct_charges, marts.fct_daily_costs cascade")
+    assert installation.backfill.build_marts() is None
+    assert fingerprints() == before
+
+
+def test_nothing_changed_means_nothing_rebuilt(installation: Installation) -> None:
+    def versions() -> list[Any]:
+        return installation.ask(
+            "select count(*), max(xmin::text::bigint) from marts.fct_charges", role="dbt"
+        )
+
+    before = versions()
+    assert installation.backfill.build_marts() is None
+    assert versions() == before
+
+
+def test_an_empty_folder_is_a_plain_sentence_and_a_ledger_row(installation: Installation) -> None:
+    for file in (installation.bills / "broken").iterdir():
+        file.unlink()
+    error = installation.ingest("broken", DAYS)
+    assert error is not None and "broken" in error
+    [(state, reason)] = installation.ask(
+        "select state, reason from raw.deliveries where account_id = 'broken'"
+        " order by id desc limit 1",
+        role="app",
+    )
+    assert state == "failed" and reason
+
+
+def test_readers_see_every_mart_and_nothing_else(installation: Installation) -> None:
+    marts = installation.ask(
+        "select table_name from information_schema.tables where table_schema = 'marts'", role="dbt"
+    )
+    assert len(marts) >= 10
+    for (mart,) in marts:
+        installation.ask(f"select * from marts.{mart} limit 1")
+    for closed in (
+        "raw.focus_costs",
+        "raw.deliveries",
+        "app.accounts",
+        "intermediate.built_slices",
+    ):
+        with pytest.raises(Exception, match="permission denied"):
+            installation.ask(f"select * from {closed} limit 1")
