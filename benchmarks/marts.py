@@ -77,7 +77,7 @@ class Marts:
                 slug = f"bench-{account:02d}"
                 fetched = Fetched(slug, "costs", days, "api", "benchmark", parts=())
                 payload = StoredPayload("none", f"change-{self.changes}", 0)
-                result = load(conn, FOCUS_COSTS, fetched, payload, lambda r=rows: r, OPTIONS)
+                result = load(conn, FOCUS_COSTS, fetched, payload, rows.copy, OPTIONS)
                 assert len(result.days("replaced")) == len(days), result
 
     def prepare(self) -> None:
@@ -85,10 +85,11 @@ class Marts:
         self._dbt("seed")
 
     def _dbt(self, *words: str) -> None:
-        command = [Path(sys.executable).with_name("dbt"), *words, "--target-path", self.target]
-        folders = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
+        dbt, target = str(Path(sys.executable).with_name("dbt")), str(self.target)
+        command = [dbt, *words, "--target-path", target, "--log-path", target]
+        folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
         done = subprocess.run(
-            [*command, *folders, "--log-path", self.target, "--no-version-check"],
+            [*command, *folders, "--no-version-check"],
             env=self.environment,
             capture_output=True,
             text=True,

@@ -27,6 +27,7 @@ from astraeus_pipeline.warehouse.engine import open_database
 from astraeus_pipeline.warehouse.landing import LandingStore
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from benchmarks.data import Estate, files
+from benchmarks.deliveries import read_rows
 from benchmarks.measure import machine
 from benchmarks.report import Goal, Report
 from benchmarks.scratch import scratch
@@ -48,14 +49,8 @@ def child(home: Path, folder: Path) -> None:
     with database.connect("loader", autocommit=True) as conn:
         for fetched in FOCUS.fetch(account, "costs", MONTH, landing):
             payload = landing.put_manifest(fetched)
-            result = load(
-                conn,
-                FOCUS_COSTS,
-                fetched,
-                payload,
-                lambda fetched=fetched: FOCUS.rows(fetched, landing),
-                options,
-            )
+            read = read_rows(fetched, landing)
+            result = load(conn, FOCUS_COSTS, fetched, payload, read, options)
             assert result.state == "loaded", result
             rows += result.rows
     seconds = time.perf_counter() - started

@@ -1,0 +1,54 @@
+"""Run every claim, one after another: `make bench` (some 25 minutes on two quiet cores).
+
+Figures are only worth something on a machine that does nothing else meanwhile. `--quick` tries
+all scripts at a tenth of the size, where goals may be missed; its results are not written down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+# Script -> options of a quick try. The defaults of each script are the sizes of its claim.
+SCRIPTS: dict[str, list[str]] = {
+    "load": ["--rows", "200000", "--accounts", "4"],
+    "memory": ["--gigabytes", "0.3", "--runs", "1"],
+    "replace": ["--small", "800000", "--large", "2000000", "--runs", "12"],
+    "marts": ["--rows", "1000000", "--runs", "1"],
+    "backfill": ["--accounts", "3", "--days", "60", "--sample", "2"],
+    "kill": ["--kills", "8", "--accounts", "3", "--days", "30", "--longest", "3"],
+}
+
+
+def main() -> None:
+    """Run the scripts and sum up."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("only", nargs="*", metavar="script", help=", ".join(SCRIPTS))
+    chosen = parser.parse_args()
+    if unknown := set(chosen.only) - set(SCRIPTS):
+        parser.error(f"no such script: {', '.join(sorted(unknown))}")
+    environment = os.environ | ({"ASTRAEUS_BENCH_QUICK": "yes"} if chosen.quick else {})
+    table = Table("script", "goals", "minutes")
+    outcomes = []
+    for name in chosen.only or SCRIPTS:
+        command = [sys.executable, "-m", f"benchmarks.{name}"]
+        started = time.perf_counter()
+        done = subprocess.run(
+            [*command, *(SCRIPTS[name] if chosen.quick else [])], env=environment, check=False
+        )
+        outcomes.append(done.returncode)
+        verdict = "met" if done.returncode == 0 else "[red]missed[/red]"
+        table.add_row(name, verdict, f"{(time.perf_counter() - started) / 60:.1f}")
+    Console().print(table)
+    raise SystemExit(max(outcomes))
+
+
+if __name__ == "__main__":
+    main()
