@@ -54,7 +54,7 @@ select
     dated.provider,
     dated.service_name,
     -- a bill that files one service under two categories is shown under the one used last
-    (array_agg(dated.service_category order by dated.last_day desc, dated.service_category))[1] as service_category,
+    (array_agg(dated.service_category order by dated.last_day desc, dated.service_category asc))[1] as service_category,
     min(dated.first_day) as first_day,
     max(dated.last_day) as last_day
 from dated

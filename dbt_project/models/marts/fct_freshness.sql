@@ -63,6 +63,6 @@ left join lateral (
         calendar.dataset = 'costs'
         and daily.account_id = calendar.account_id
         and daily.usage_date = calendar.usage_date
-    order by daily.is_final
+    order by 1
     limit 1
 ) as finality on true

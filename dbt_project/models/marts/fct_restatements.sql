@@ -12,6 +12,19 @@ with
 
 restatements as (
     select * from {{ source('raw', 'restatements') }}
+    {% if is_incremental() %}
+    -- a delivery's restatements commit together: all of them are here, or none
+    where
+        delivery_id in (
+            select deliveries.id
+            from {{ source('raw', 'deliveries') }} as deliveries
+            where
+                not exists (
+                    select 1 from {{ this }} as known
+                    where known.delivery_id = deliveries.id
+                )
+        )
+    {% endif %}
 )
 
 select
@@ -34,10 +47,3 @@ select
     (restatements.restated_at at time zone 'UTC')::date
     > (restatements.billing_period + interval '1 month 15 days')::date as restated_after_close
 from restatements
-{% if is_incremental() %}
--- a delivery's restatements commit together: they are here, all of them, or not at all
-where restatements.delivery_id in (
-    select deliveries.id from {{ source('raw', 'deliveries') }} as deliveries
-    where not exists (select 1 from {{ this }} as known where known.delivery_id = deliveries.id)
-)
-{% endif %}
