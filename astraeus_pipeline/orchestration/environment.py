@@ -6,9 +6,18 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from astraeus_pipeline.settings import PROJECT_ROOT, Settings
 from astraeus_pipeline.warehouse.engine import Database
+
+# Arrow's usual pool keeps far more than it uses, and glibc an arena for each thread: with these a
+# 2 GB CSV is loaded in two thirds of the memory (benchmarks/memory.py).
+ALLOCATORS: Final = {
+    "ARROW_DEFAULT_MEMORY_POOL": "jemalloc",
+    "JE_ARROW_MALLOC_CONF": "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0",
+    "MALLOC_ARENA_MAX": "1",
+}
 
 
 def child_environment(settings: Settings, database: Database) -> dict[str, str]:
@@ -34,6 +43,7 @@ def child_environment(settings: Settings, database: Database) -> dict[str, str]:
         "ASTRAEUS_DBT_DBNAME": dbt.database or "",
         # Not asked of the terminal of whoever starts us.
         "PYTHONUNBUFFERED": "1",
+        **ALLOCATORS,
     }
 
 
