@@ -6,7 +6,7 @@ import base64
 import hmac
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -29,7 +29,7 @@ class Database:
     """The database of one installation; knows the password of every role, shows none."""
 
     admin_url: sqlalchemy.URL
-    role_key: str
+    role_key: str = field(repr=False)
 
     def url(self, role: Role, driver: Driver = "psycopg") -> sqlalchemy.URL:
         """Return the SQLAlchemy URL of a role, with its password: handle it as a secret."""

@@ -1,0 +1,111 @@
+"""Marts built by the real dbt project over a few loaded charges, and the app pointed at them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.components import cache
+from app.queries import execute
+from astraeus_pipeline.contracts import FOCUS_COSTS
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.orchestration.transform import PROJECT
+from astraeus_pipeline.warehouse.engine import Database
+from astraeus_pipeline.warehouse.loader import LoadOptions, load
+from tests.fixtures.charges import batch, charge, fetched, payload
+from tests.fixtures.estate import add_focus_account, installed
+
+TODAY = datetime.now(UTC).date()
+THROUGH = TODAY - timedelta(days=1)
+DAYS = DayRange(THROUGH - timedelta(days=69), THROUGH)
+SERVICES = [f"Service {letter}" for letter in "ABCDEFGHIJK"]
+
+
+@pytest.fixture(scope="module")
+def marts(
+    module_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    home = tmp_path_factory.mktemp("home")
+    with installed(module_database, home) as settings:
+        for slug in ("acme", "beta"):
+            add_focus_account(module_database, settings, slug, home / slug)
+        _load(module_database, "acme", "USD", "10.123456789")
+        _load(module_database, "beta", "EUR", "3.5")
+        build(home)
+        forget()
+        yield module_database
+    forget()
+
+
+@pytest.fixture
+def empty(database: Database, tmp_path: Path) -> Iterator[Database]:
+    with installed(database, tmp_path):
+        build(tmp_path)
+        forget()
+        yield database
+    forget()
+
+
+def build(home: Path) -> None:
+    """Build the marts with dbt as it is installed here."""
+    done = subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("dbt")), "build", "--quiet"),
+            *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+            *("--target-path", str(home / "target"), "--log-path", str(home / "logs")),
+        ],
+        env=os.environ.copy(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def forget() -> None:
+    """Drop cached answers and connections: the next question goes to the current database."""
+    cache._version.clear()
+    cache._cached.clear()
+    execute.forget_engine()
+
+
+def _load(database: Database, account: str, currency: str, cost: str) -> None:
+    charges = [
+        charge(
+            day,
+            cost,
+            billing_currency=currency,
+            service_name=service,
+            service_category="Compute",
+            region_id=None if service.endswith("A") else "eu-1",
+            sub_account_id="s-1",
+            billing_account_id="b-1",
+            provider_name="Example",
+            publisher_name="Example",
+            invoice_issuer_name="Example",
+            invoice_id="INV" if day < DAYS.last - timedelta(days=20) else None,
+            charge_period_end=datetime(day.year, day.month, day.day, tzinfo=UTC)
+            + timedelta(days=1),
+            billing_period_start=datetime(day.year, day.month, 1, tzinfo=UTC),
+            billing_period_end=datetime(day.year, day.month, 28, tzinfo=UTC),
+        )
+        for day in DAYS
+        for number, service in enumerate(SERVICES)
+        for _ in range(1 + number % 3)
+    ]
+    with database.connect("loader", autocommit=True) as conn:
+        result = load(
+            conn,
+            FOCUS_COSTS,
+            fetched(DAYS, account),
+            payload(account),
+            lambda: [batch(charges)],
+            LoadOptions(date(2100, 1, 1), 0),
+        )
+    assert result.state == "loaded"

@@ -1,0 +1,115 @@
+"""The query layer: bound values, exact tables, honest comparisons."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from app.queries import periods, tables
+from app.queries.catalog import DIMENSIONS, METRICS
+from app.queries.compiler import CostQuery, compile_costs
+from app.queries.execute import run
+from app.queries.export import as_csv, safe
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.warehouse.engine import Database
+from tests.app.conftest import DAYS
+
+ATTACKS = ["'; drop table marts.fct_daily_costs; --", "' or '1'='1", "%s", "%(first)s"]
+
+
+def test_values_are_bound_and_names_are_the_catalogues() -> None:
+    for attack in ATTACKS:
+        query = CostQuery(DAYS, attack, filters=(("service", (attack,)),), group_by=("region",))
+        statement = compile_costs(query)
+        assert attack not in statement.sql
+        assert dict(statement.parameters)["currency"] == attack
+    for broken in ("usage_date; drop", "service_name"):
+        with pytest.raises(KeyError):
+            compile_costs(CostQuery(DAYS, "USD", group_by=(broken,)))
+
+
+@pytest.mark.integration
+def test_attacks_find_nothing_and_harm_nothing(marts: Database) -> None:
+    for attack in ATTACKS:
+        rows = run(
+            compile_costs(
+                CostQuery(DAYS, "USD", filters=(("service", (attack,)),), group_by=("region",))
+            )
+        )
+        assert rows == []
+    assert run(compile_costs(CostQuery(DAYS, "USD")))[0]["cost"] > 0
+
+
+@pytest.mark.integration
+def test_every_metric_and_dimension_can_be_asked(marts: Database) -> None:
+    whole = run(compile_costs(CostQuery(DAYS, "USD")))[0]["cost"]
+    for basis in METRICS:
+        for key in DIMENSIONS:
+            rows = run(compile_costs(CostQuery(DAYS, "USD", basis, (key,))))  # type: ignore[arg-type]
+            assert tables.total(rows) == whole
+    missing = (("region", ("No region",)),)
+    assert 0 < run(compile_costs(CostQuery(DAYS, "USD", filters=missing)))[0]["cost"] < whole
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last", "before"),
+    [
+        ("Month to date", "2026-03-01", "2026-03-30", ("2026-02-01", "2026-02-28")),
+        ("Last month", "2026-02-01", "2026-02-28", ("2026-01-01", "2026-01-31")),
+        ("30 days", "2026-03-01", "2026-03-30", ("2026-02-01", "2026-02-28")),
+        ("12 months", "2025-04-01", "2026-03-30", ("2024-04-02", "2025-03-31")),
+    ],
+)
+def test_periods_compare_with_equal_days_and_short_months_clamp(
+    name: str, first: str, last: str, before: tuple[str, str]
+) -> None:
+    days = periods.period(name, date(2026, 3, 30))
+    assert days == DayRange(date.fromisoformat(first), date.fromisoformat(last))
+    assert periods.compared(days, "Previous period") == DayRange(*map(date.fromisoformat, before))
+    assert periods.compared(days, "None") is None
+
+
+def test_a_leap_day_compares_with_the_last_of_february() -> None:
+    assert periods.compared(
+        DayRange(date(2024, 2, 29), date(2024, 2, 29)), "Last year"
+    ) == DayRange(date(2023, 2, 28), date(2023, 2, 28))
+
+
+def test_changes_of_nothing_have_no_percentage() -> None:
+    groups = tables.compare(
+        "g",
+        [{"g": "new", "cost": Decimal(3)}, {"g": "same", "cost": Decimal(1)}],
+        [{"g": "gone", "cost": Decimal(2)}, {"g": "same", "cost": Decimal(1)}],
+    )
+    found = {each.group: (each.change, each.change_percent) for each in groups}
+    assert found == {
+        "new": (Decimal(3), None),
+        "gone": (Decimal(-2), Decimal(-100)),
+        "same": (Decimal(0), Decimal(0)),
+    }
+
+
+def test_the_chart_folds_small_groups_into_other_without_losing_a_cent() -> None:
+    rows = [
+        {
+            "period": date(2026, 1, 1),
+            "g": f"g{n:02}",
+            "cost": Decimal(f"{n}.01"),
+            "is_final": n != 1,
+        }
+        for n in range(20)
+    ]
+    shown = tables.charted("g", rows, tables.compare("g", rows, None))
+    assert len(shown) == 9
+    assert tables.total(shown) == tables.total(rows)
+    assert not next(row for row in shown if row["group"] == "Other")["is_final"]
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+def test_exports_hold_no_formulas(name: str) -> None:
+    assert safe(name) == f"'{name}"
+    groups = tables.compare("g", [{"g": name, "cost": Decimal("-1.10")}], None)
+    text = as_csv(groups, "Group", "USD", Decimal("-1.10"))
+    assert "-1.1," in text and f"'{name.strip()}" in text.replace("\r", "").replace("\t", "") + "'"

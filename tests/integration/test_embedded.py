@@ -1,0 +1,119 @@
+"""The embedded server: started once, shared, surviving a kill, roles within their limits."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.warehouse import embedded
+from astraeus_pipeline.warehouse.engine import Database, open_database
+from astraeus_pipeline.warehouse.migrate import is_migrated, migrate
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="astraeus-embedded-"))
+    folder.chmod(0o711)
+    yield folder
+    embedded.stop(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_many_processes_start_one_server(home: Path) -> None:
+    code = (
+        "from pathlib import Path; from astraeus_pipeline.warehouse import embedded\n"
+        f"print(embedded.start(Path({str(home)!r})))"
+    )
+    starters = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    urls = {starter.communicate()[0].strip() for starter in starters}
+    assert len(urls) == 1
+    assert embedded.status(home).is_running  # it outlives those who started it
+
+
+def test_the_password_is_private_and_the_server_local(home: Path) -> None:
+    assert (home / "db" / "password").stat().st_mode & 0o777 == 0o600
+    with psycopg.connect(embedded.start(home)) as conn:
+        shown = dict(
+            conn.execute(
+                "select name, setting from pg_settings"
+                " where name in ('listen_addresses', 'data_checksums')"
+            ).fetchall()
+        )
+    assert shown == {"listen_addresses": "127.0.0.1", "data_checksums": "on"}
+
+
+def test_what_was_committed_survives_kill_9(home: Path) -> None:
+    with psycopg.connect(embedded.start(home), autocommit=True) as conn:
+        conn.execute("create table kept as select 1 as one")
+    postmaster = int((home / "db" / "data" / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGKILL)
+    with psycopg.connect(embedded.start(home)) as conn:
+        assert conn.execute("select one from kept").fetchone() == (1,)
+
+
+def test_stop_and_start_keep_the_data(home: Path) -> None:
+    assert embedded.stop(home)
+    assert not embedded.status(home).is_running
+    with psycopg.connect(embedded.start(home)) as conn:
+        assert conn.execute("select one from kept").fetchone() == (1,)
+
+
+def test_migrating_twice_and_at_once_changes_nothing_more(home: Path) -> None:
+    code = (
+        "from pathlib import Path; from astraeus_pipeline.settings import Settings\n"
+        "from astraeus_pipeline.warehouse.engine import open_database\n"
+        "from astraeus_pipeline.warehouse.migrate import migrate\n"
+        f"migrate(open_database(Settings(home=Path({str(home)!r}), database_url=None)))"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "ASTRAEUS_DATABASE_URL"}
+    runs = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(2)]
+    assert [run.wait() for run in runs] == [0, 0]
+
+
+def test_each_role_logs_in_and_stays_within_its_limits(database: Database) -> None:
+    assert is_migrated(database)
+    migrate(database)
+    refused = {
+        "reader": [
+            "select * from raw.deliveries",
+            "create table marts.x (a int)",
+            "select * from app.accounts",
+        ],
+        "app": ["select * from raw.focus_costs", "delete from raw.deliveries"],
+        "dbt": [
+            "insert into raw.quarantine default values",
+            "select sealed_credentials from app.accounts",
+        ],
+        "loader": ["select * from app.accounts", "create table marts.x (a int)"],
+        "dagster": ["select * from raw.deliveries", "select * from app.accounts"],
+    }
+    for role, statements in refused.items():
+        for statement in statements:
+            with (
+                database.connect(role) as conn,  # type: ignore[arg-type]
+                pytest.raises(psycopg.errors.InsufficientPrivilege),
+            ):
+                conn.execute(statement)
+
+
+def test_a_database_that_is_gone_is_a_plain_sentence(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, database_url="postgresql://u:canary@127.0.0.1:1/d")  # type: ignore[arg-type]
+    with pytest.raises(Exception, match="refused a connection") as caught:
+        open_database(settings).connect("admin")
+    assert "canary" not in str(caught.value)
+    assert "canary" not in repr(open_database(settings))
