@@ -15,7 +15,7 @@ setup: $(STAMP) $(MANIFEST)
 $(STAMP): requirements.lock pyproject.toml deploy/find-python
 	@python="$$(deploy/find-python)" && echo "Setting up $(VENV) with $$python" && \
 	{ [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); } && \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
 	touch $@
 
