@@ -10,12 +10,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from astraeus_pipeline.warehouse.engine import Database
 
 from astraeus_pipeline.contracts import FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Reject, RowBatch
 from astraeus_pipeline.errors import LoadError
+from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import Acceptance, LoadOptions, LoadResult, load
 from tests.fixtures.charges import MONTH, batch, charge, fetched, payload
 
