@@ -42,7 +42,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --config dbt_project/.sqlfluff --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests
-	$(BIN)/dagster definitions validate -w workspace.yaml
+	DAGSTER_HOME="$$(mktemp -d)" $(BIN)/dagster definitions validate -w workspace.yaml
 
 bench: setup
 	$(BIN)/python -m benchmarks

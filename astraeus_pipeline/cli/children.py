@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,8 @@ from astraeus_pipeline.errors import AstraeusError
 HEALTH_SECONDS: Final = 120
 _END_SECONDS: Final = 20
 _MAX_RESTARTS: Final = 3
+# A child that ran this long was well; earlier falls are forgotten.
+_WELL_SECONDS: Final = 600
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,12 @@ class Program:
 
 @dataclass
 class Child:
-    """A running program and how often it had to be started again."""
+    """A running program, since when, and how often it had to be started again lately."""
 
     program: Program
     process: subprocess.Popen[bytes]
     restarts: int = 0
+    started: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -72,7 +75,7 @@ class Supervisor:
         where = f" at {program.address}" if program.address else ""
         console.print(f"[green]up[/] {program.name}{where}", highlight=False)
 
-    def watch(self) -> None:
+    def watch(self, on_restart: Callable[[], None]) -> None:
         """Stay until interrupted; a fallen child is started again a few times.
 
         Raises: AstraeusError when one keeps falling.
@@ -81,6 +84,7 @@ class Supervisor:
             for child in self.children:
                 if child.process.poll() is not None:
                     self._restart(child)
+                    on_restart()
             time.sleep(1)
 
     def end(self) -> None:
@@ -97,6 +101,8 @@ class Supervisor:
 
     def _restart(self, child: Child) -> None:
         code, name = child.process.poll(), child.program.name
+        if time.monotonic() - child.started > _WELL_SECONDS:
+            child.restarts = 0
         if child.restarts >= _MAX_RESTARTS:
             raise AstraeusError(
                 f"{name} ended {child.restarts + 1} times, last with exit code {code}.",
@@ -104,7 +110,7 @@ class Supervisor:
             )
         console.print(f"[yellow]{name} ended with exit code {code}; starting it again[/]")
         child.restarts += 1
-        child.process = self._spawn(child.program)
+        child.process, child.started = self._spawn(child.program), time.monotonic()
 
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603 - our own commands

@@ -105,10 +105,11 @@ def _run(settings: Settings, dagster_port: int, app_port: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         addresses = _start_all(supervisor, settings, path, dagster_port, app_port)
-        _note(path, supervisor, {**addresses, "ready": "yes"})
+        addresses_when_ready = {**addresses, "ready": "yes"}
+        _note(path, supervisor, addresses_when_ready)
         print_addresses(addresses)
         console.print("Ctrl-C stops everything but the database.")
-        supervisor.watch()
+        supervisor.watch(lambda: _note(path, supervisor, addresses_when_ready))
     except KeyboardInterrupt:
         console.print("Stopping.")
     finally:

@@ -62,6 +62,14 @@ class Delivered:
         """Return the days that ended in one of the outcomes."""
         return {day for result in self.results for day in result.days(*outcomes)}
 
+    def held(self) -> set[tuple[str, date]]:
+        """Return the (account, day) that were held back, blocked or refused."""
+        return {
+            (result.account_id, day)
+            for result in self.results
+            for day in result.days("blocked", "refused")
+        }
+
 
 def deliver(
     ingestion: Ingestion, provider: Provider, account: Account, dataset: Dataset, days: DayRange

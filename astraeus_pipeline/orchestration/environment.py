@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from astraeus_pipeline.orchestration import manifest
 from astraeus_pipeline.settings import PROJECT_ROOT, Settings
 from astraeus_pipeline.warehouse.engine import Database
 
@@ -53,7 +54,11 @@ def dagster_home(settings: Settings) -> Path:
 
 
 def prepare(settings: Settings, database: Database) -> Mapping[str, str]:
-    """Write Dagster's home and set this process's environment; return what was set."""
+    """Write Dagster's home, parse dbt's project where it changed, set this process's environment.
+
+    Returns what was set. Raises: ConfigError if the dbt project does not parse.
+    """
+    manifest.refresh()
     home = dagster_home(settings)
     home.mkdir(parents=True, exist_ok=True)
     shutil.copy(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")

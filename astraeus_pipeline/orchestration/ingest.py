@@ -108,16 +108,16 @@ def _outcome(
 ) -> Iterator[Any]:
     """Say to Dagster which partitions stand; one event where all do, one each where some do not."""
     metadata = _metadata(delivered)
-    held = delivered.days("blocked", "refused")
+    held = delivered.held()
     if not delivered.errors and not held:
         yield dg.MaterializeResult(asset_key=key, metadata=metadata, check_results=findings)
         return
     for account, day in _standing(asked, delivered):
-        if day not in held:
+        if (account, day) not in held:
             context.log_event(dg.AssetMaterialization(key, partition=key_of(account, day)))
     yield from findings
     failures.raise_for(
-        delivered.errors or [_held_back(asked, delivered, held)], context.retry_number, metadata
+        delivered.errors or [_held_back(delivered, held)], context.retry_number, metadata
     )
 
 
@@ -134,10 +134,8 @@ def _standing(
         yield from ((account, day) for day in days if day in stands.get(account, ()))
 
 
-def _held_back(
-    asked: list[tuple[str, DayRange]], delivered: Delivered, held: set[date]
-) -> LoadError:
-    accounts = ", ".join(sorted({account for account, _ in asked}))
+def _held_back(delivered: Delivered, held: set[tuple[str, date]]) -> LoadError:
+    accounts = ", ".join(sorted({account for account, _ in held}))
     reasons = "; ".join(
         f"delivery {result.delivery_id}: {result.conclusion.reason}"
         for result in delivered.results

@@ -4,18 +4,20 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
+from astraeus_pipeline.orchestration import manifest
 from astraeus_pipeline.orchestration.ingest import OWNERS
-from astraeus_pipeline.settings import PROJECT_ROOT, Settings
+from astraeus_pipeline.orchestration.manifest import MANIFEST, PROJECT
+from astraeus_pipeline.orchestration.resources import IngestionResource
+from astraeus_pipeline.settings import Settings
 
-PROJECT: Final = PROJECT_ROOT / "dbt_project"
-MANIFEST: Final = PROJECT / "target" / "manifest.json"
+POOL: Final = "dbt"
 
 
 class Translator(DagsterDbtTranslator):
@@ -47,15 +49,24 @@ def transformation_assets() -> list[dg.AssetsDefinition]:
         project=project,
         dagster_dbt_translator=Translator(),
         name="marts",
-        pool="dbt",
+        pool=POOL,
     )
-    def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    def marts(
+        context: dg.AssetExecutionContext, dbt: DbtCliResource, ingestion: IngestionResource
+    ) -> Iterator[Any]:
         """Build what changed: the incremental models find the changed slices by themselves."""
         target = Settings.from_env().home / "dbt" / context.run.run_id
         target.mkdir(parents=True, exist_ok=True)
-        _reuse_parse(target)
+        manifest.hand_over(target)
         try:
-            yield from dbt.cli(["build"], context=context, target_path=target).stream()
+            with _alone(ingestion):
+                yield from dbt.cli(["build"], context=context, target_path=target).stream()
+        except KeyError as unknown:  # dagster-dbt's, for a node that its manifest lacks
+            raise dg.Failure(
+                f"dbt built {unknown}, which Dagster does not know: the project was changed after"
+                " it was parsed. Run `make manifest` and reload the code location.",
+                allow_retries=False,
+            ) from unknown
         finally:
             shutil.rmtree(target, ignore_errors=True)
 
@@ -74,18 +85,21 @@ def transformation_assets() -> list[dg.AssetsDefinition]:
 
 def dbt_resource() -> DbtCliResource:
     """Return dbt's command line, run from the environment of this interpreter."""
-    import sys
-
     return DbtCliResource(
         project_dir=str(PROJECT),
         profiles_dir=str(PROJECT),
-        dbt_executable=str(Path(sys.executable).with_name("dbt")),
+        dbt_executable=str(manifest.dbt_executable()),
         global_config_flags=["--no-send-anonymous-usage-stats", "--no-version-check"],
     )
 
 
-def _reuse_parse(target: Path) -> None:
-    """Hand dbt the parse of set-up, so that a run does not parse the project anew."""
-    parsed = MANIFEST.with_name("partial_parse.msgpack")
-    if parsed.exists():
-        shutil.copy(parsed, target / parsed.name)
+@contextmanager
+def _alone(ingestion: IngestionResource) -> Iterator[None]:
+    """Wait until no other build runs: dbt swaps tables, and two builds would trip each other.
+
+    A lock of the database, since a build from the command line passes no queue and no pool. It
+    goes with its session, so a killed build leaves none behind.
+    """
+    with ingestion.connection("dbt") as conn:
+        conn.execute("select pg_advisory_lock(hashtext('astraeus build of the marts'))")
+        yield
