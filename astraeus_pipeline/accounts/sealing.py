@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -73,18 +74,21 @@ class KeyRing:
 
         Raises: ConfigError if no key of the ring fits, or the row belongs to another account.
         """
-        envelope = json.loads(sealed)
+        envelope = _read(sealed, owner)
         plain = _decrypt(self._unwrap(envelope, owner), envelope["body"], owner)
         return {name: SecretStr(value) for name, value in json.loads(plain).items()}
 
     def rewrap(self, sealed: bytes, owner: Owner) -> bytes:
         """Wrap the data key with the newest master key; the secret itself stays as it is."""
-        envelope = json.loads(sealed)
+        envelope = _read(sealed, owner)
         return self._wrap(self._unwrap(envelope, owner), envelope["body"], owner)
 
-    def is_newest(self, sealed: bytes) -> bool:
-        """Whether the newest master key wraps this envelope."""
-        return bool(json.loads(sealed)["key"] == _key_id(self.keys[0]))
+    def is_newest(self, sealed: bytes, owner: Owner) -> bool:
+        """Whether the newest master key wraps this envelope.
+
+        Raises: ConfigError if it is no envelope.
+        """
+        return _read(sealed, owner)["key"] == _key_id(self.keys[0])
 
     def _wrap(self, data_key: bytes, body: str, owner: Owner) -> bytes:
         wrapped = _encrypt(self.keys[0], data_key, owner.associated_data())
@@ -125,12 +129,31 @@ def add_key(home: Path) -> None:
 def _key_file(home: Path) -> str:
     path = key_file(home)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+    if not path.exists():
+        # Linked into place: whoever finds the file finds a whole key in it, and the first one wins.
+        fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
             handle.write(f"{new_key()}\n")
-    except FileExistsError:
-        pass
+        with suppress(FileExistsError):
+            path.hardlink_to(fresh)
+        fresh.unlink()
     return path.read_text()
+
+
+def _read(sealed: bytes, owner: Owner) -> dict[str, str]:
+    try:
+        envelope = json.loads(sealed)
+        return {name: str(envelope[name]) for name in ("key", "wrapped", "body")}
+    except (ValueError, KeyError, TypeError):
+        raise _altered(owner) from None
+
+
+def _altered(owner: Owner) -> ConfigError:
+    return ConfigError(
+        f"The sealed credentials of account {owner.account_id} do not open: they were altered,"
+        " or belong to another account.",
+        hint=f"Enter them again: `astraeus account rotate-secret {owner.account_id}`.",
+    )
 
 
 def _decode(word: str, number: int) -> bytes:
@@ -157,14 +180,10 @@ def _encrypt(key: bytes, plain: bytes, associated: bytes) -> str:
 
 
 def _decrypt(key: bytes, text: str, owner: Owner) -> bytes:
-    data = base64.b64decode(text)
     try:
+        data = base64.b64decode(text, validate=True)
         return AESGCM(key).decrypt(
             data[:_NONCE_BYTES], data[_NONCE_BYTES:], owner.associated_data()
         )
-    except InvalidTag:
-        raise ConfigError(
-            f"The sealed credentials of account {owner.account_id} do not open: they were altered,"
-            " or belong to another account.",
-            hint="Enter them again with `astraeus account rotate-secret`.",
-        ) from None
+    except (InvalidTag, ValueError):  # not base64, or too short for a nonce
+        raise _altered(owner) from None

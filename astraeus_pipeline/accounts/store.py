@@ -118,6 +118,21 @@ def get_account(conn: psycopg.Connection, slug: str, ring: KeyRing) -> Account:
     return Account(slug, provider, name, _with_reference(config, reference), open_secrets)
 
 
+def preview_account(new: NewAccount) -> Account:
+    """Return the account as providers would see it, to try it before it is added.
+
+    Raises: ConfigError as `add_account` does.
+    """
+    _check(new)
+    reference = new.credential_ref
+
+    def open_secrets() -> Secrets:
+        return _resolve(reference, new.slug) if reference else new.credentials
+
+    config = _with_reference(new.config, reference)
+    return Account(new.slug, new.provider, new.name, config, open_secrets)
+
+
 def set_state(conn: psycopg.Connection, slug: str, state: State, actor: Actor) -> None:
     """Pause, resume or remove an account. Its data stays; removing forgets its credentials.
 
@@ -184,10 +199,11 @@ def rewrap_all(conn: psycopg.Connection, ring: KeyRing, actor: Actor) -> int:
             " where sealed_credentials is not null for update"
         ).fetchall()
         for slug, provider, sealed in rows:
-            if not ring.is_newest(bytes(sealed)):
+            owner = Owner(slug, provider)
+            if not ring.is_newest(bytes(sealed), owner):
                 conn.execute(
                     "update app.accounts set sealed_credentials = %s where slug = %s",
-                    [ring.rewrap(bytes(sealed), Owner(slug, provider)), slug],
+                    [ring.rewrap(bytes(sealed), owner), slug],
                 )
                 changed += 1
         _audit(conn, actor, "keys.rotate", "all accounts", {"rewrapped": changed})
@@ -231,7 +247,7 @@ def _split_reference(reference: str, slug: str) -> tuple[str, str]:
     if not separator or not target or kind not in ("env", "aws-profile", "role"):
         raise ConfigError(
             f"Account {slug} has the credential reference {reference!r}, which is not understood.",
-            hint="Write env:NAME, aws-profile:NAME or role:ARN.",
+            hint="Write env:NAME, env:field=NAME, aws-profile:NAME or role:ARN.",
         )
     return kind, target
 
@@ -244,18 +260,41 @@ def _with_reference(config: Mapping[str, Any], reference: str | None) -> Mapping
 
 
 def _resolve(reference: str, slug: str) -> Secrets:
-    """Read an `env:` reference: a JSON object of credential fields, or a single value."""
+    """Read an `env:` reference from the environment.
+
+    `env:NAME` holds a JSON object of credential fields; `env:field=NAME,...` takes each field
+    from a variable of its own.
+    Raises: ConfigError naming the variable, never its content.
+    """
     kind, target = _split_reference(reference, slug)
     if kind != "env":
         return {}
-    text = os.environ.get(target)
+    if "=" in target:
+        pairs = [pair.partition("=") for pair in target.split(",")]
+        return {
+            name.strip(): SecretStr(_variable(variable.strip(), slug))
+            for name, _, variable in pairs
+        }
+    try:
+        content = json.loads(_variable(target, slug))
+    except json.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"The variable {target} of account {slug} holds no JSON object of credentials.",
+            hint='Write {"field": "secret", ...}, or refer to single ones: env:field=NAME.',
+        )
+    return {name: SecretStr(str(value)) for name, value in content.items()}
+
+
+def _variable(name: str, slug: str) -> str:
+    text = os.environ.get(name)
     if not text:
         raise ConfigError(
-            f"Account {slug} takes its credentials from the variable {target}, which is not set.",
-            hint=f"Set {target}, or enter them with `astraeus account rotate-secret {slug}`.",
+            f"Account {slug} takes its credentials from the variable {name}, which is not set.",
+            hint=f"Set {name}, or enter them with `astraeus account rotate-secret {slug}`.",
         )
-    content = json.loads(text) if text.lstrip().startswith("{") else {"value": text}
-    return {name: SecretStr(str(value)) for name, value in content.items()}
+    return text
 
 
 def _unknown(conn: psycopg.Connection, slug: str) -> ConfigError:

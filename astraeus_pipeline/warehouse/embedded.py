@@ -59,6 +59,7 @@ class _Cluster:
         self.data = self.root / "data"
         self.password_file, self.port_file = self.root / "password", self.root / "port"
         self.log, self.sockets = self.root / "server.log", self.root / "run"
+        self.made_file = self.root / "made"
         self.user = _server_user()
 
     @contextmanager
@@ -82,6 +83,10 @@ class _Cluster:
 
     def is_initialised(self) -> bool:
         return (self.data / "PG_VERSION").exists()
+
+    def is_ready(self) -> bool:
+        """Whether it answers and database `astraeus` exists, so that its URL may be given out."""
+        return self.made_file.exists() and self.is_running()
 
     def is_running(self) -> bool:
         """Whether the server answers; `pg_ctl status` alone is fooled by a dying postmaster."""
@@ -114,6 +119,7 @@ class _Cluster:
         """Create the data folder; a half-made one of a killed attempt is thrown away."""
         fresh = self.root / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
+        self.made_file.unlink(missing_ok=True)
         for folder in (fresh, self.sockets):
             folder.mkdir(mode=0o700, exist_ok=True)
             self._hand_over(folder)
@@ -145,13 +151,14 @@ class _Cluster:
         output = ""
         while time.monotonic() < deadline:
             port = _free_port(self.port())
+            # Noted before the start: whoever is killed in between leaves a server that is found.
+            _write_whole(self.port_file, f"{port}\n")
             done = self.run(
                 "pg_ctl",
                 *("start", "-w", "-t", str(_START_SECONDS), "-D", str(self.data)),
                 *("-l", str(self._log_file()), "-o", self._options(port)),
             )
             if done.returncode == 0:
-                self.port_file.write_text(f"{port}\n")
                 return
             # The port was taken meanwhile, or backends of a killed server still hold its memory.
             output = done.stdout
@@ -160,6 +167,14 @@ class _Cluster:
             f"The embedded PostgreSQL did not start within {_START_SECONDS} s: {output.strip()}",
             hint=f"Read {self.log}, or point ASTRAEUS_DATABASE_URL at a server of your own.",
         )
+
+    def adopt_port(self) -> None:
+        """Note the port of a server that runs although its port file is lost or out of date."""
+        try:
+            port = int((self.data / "postmaster.pid").read_text().splitlines()[3])
+        except (OSError, IndexError, ValueError):
+            return
+        _write_whole(self.port_file, f"{port}\n")
 
     def _options(self, port: int) -> str:
         # A socket's path has room for some 100 bytes; without it TCP does.
@@ -183,14 +198,18 @@ def start(home: Path) -> str:
     Raises: DatabaseError if it cannot be made or started.
     """
     cluster = _Cluster(home)
-    if cluster.is_running():
+    if cluster.is_ready():
         return cluster.url()
     with cluster.locked():
         if not cluster.is_initialised():
             cluster.initialise()
         if not cluster.is_running():
+            cluster.adopt_port()
+        if not cluster.is_running():
             cluster.launch()
-        _create_database(cluster.url())
+        if not cluster.made_file.exists():
+            _create_database(cluster.url())
+            cluster.made_file.touch()
     return cluster.url()
 
 
@@ -218,7 +237,7 @@ def status(home: Path) -> Status:
 def url(home: Path) -> str | None:
     """Return the admin URL of a running server, None if it does not run."""
     cluster = _Cluster(home)
-    return cluster.url() if cluster.is_initialised() and cluster.is_running() else None
+    return cluster.url() if cluster.is_ready() else None
 
 
 def _create_database(admin_url: str) -> None:
@@ -299,6 +318,13 @@ def _write_secret(path: Path, secret: str) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
         handle.write(secret)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Replace a file at once: others read it without the lock."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def _clean_environment() -> dict[str, str]:

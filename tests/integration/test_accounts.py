@@ -70,6 +70,13 @@ def test_references_stand_in_for_secrets(
     monkeypatch.setenv("ACME_KEYS", '{"key": "canary-2"}')
     assert account.open_secrets()["key"].get_secret_value() == "canary-2"
     assert store.get_account(conn, "by-role", RING).config["role_arn"] == "arn:aws:iam::1:role/x"
+    monkeypatch.setenv("ACME_KEYS", "canary-bare")
+    with pytest.raises(ConfigError, match="no JSON object") as caught:
+        account.open_secrets()
+    assert "canary" not in str(caught.value)
+    store.add_account(conn, new("single", credential_ref="env:key=ACME_KEYS"), RING, DANA)
+    single = store.get_account(conn, "single", RING).open_secrets()
+    assert single["key"].get_secret_value() == "canary-bare"
     with pytest.raises(ConfigError, match="not understood"):
         store.add_account(conn, new("bad", credential_ref="vault"), RING, DANA)
 

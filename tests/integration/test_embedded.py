@@ -66,6 +66,30 @@ def test_what_was_committed_survives_kill_9(home: Path) -> None:
         assert conn.execute("select one from kept").fetchone() == (1,)
 
 
+def test_a_server_whose_starter_was_killed_is_found_again(home: Path) -> None:
+    url = embedded.start(home)
+    (home / "db" / "port").unlink()
+    assert embedded.start(home) == url
+
+
+def test_no_url_is_given_out_before_the_database_exists(home: Path) -> None:
+    embedded.start(home)
+    (home / "db" / "made").unlink()  # as while the first starter still creates it
+    assert embedded.url(home) is None
+    with psycopg.connect(embedded.start(home)) as conn:
+        assert conn.info.dbname == embedded.DATABASE
+
+
+def test_the_server_and_its_tools_ignore_the_users_postgres_variables(home: Path) -> None:
+    embedded.stop(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGDATA", "/nowhere")
+        patch.setenv("PGPORT", "1")
+        patch.setenv("PGHOST", "db.example.com")
+        url = embedded.start(home)
+    psycopg.connect(url).close()
+
+
 def test_stop_and_start_keep_the_data(home: Path) -> None:
     assert embedded.stop(home)
     assert not embedded.status(home).is_running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,33 @@ def test_an_altered_envelope_does_not_open(ring: KeyRing, field: str) -> None:
         ring.open(json.dumps(envelope).encode(), OWNER)
 
 
+@pytest.mark.parametrize("sealed", [b"", b"{}", b"[]", b"\xff\x00", b"null"])
+def test_what_is_no_envelope_is_a_plain_error(ring: KeyRing, sealed: bytes) -> None:
+    with pytest.raises(ConfigError, match="do not open"):
+        ring.open(sealed, OWNER)
+
+
+@pytest.mark.parametrize("text", ["", "AAAA", "not base64"])
+def test_a_cut_body_is_a_plain_error(ring: KeyRing, text: str) -> None:
+    envelope = json.loads(ring.seal(SECRET, OWNER))
+    with pytest.raises(ConfigError, match="do not open"):
+        ring.open(json.dumps({**envelope, "body": text}).encode(), OWNER)
+
+
+def test_many_processes_make_one_key_file(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        rings = list(
+            pool.map(KeyRing.from_settings, [Settings(home=tmp_path, master_keys=None)] * 64)
+        )
+    assert len({each.keys for each in rings}) == 1
+    assert [each.name for each in (tmp_path / "keys").iterdir()] == ["master.key"]
+
+
 def test_rotation_keeps_the_secret_and_drops_the_old_key() -> None:
     old, new = new_key(), new_key()
     sealed = KeyRing.parse(old).seal(SECRET, OWNER)
     both = KeyRing.parse(f"{new},{old}")
-    assert not both.is_newest(sealed)
+    assert not both.is_newest(sealed, OWNER)
     rewrapped = both.rewrap(sealed, OWNER)
     assert KeyRing.parse(new).open(rewrapped, OWNER) == SECRET
     with pytest.raises(ConfigError, match="not in the key ring"):
