@@ -142,15 +142,19 @@
         )
 {% endmacro %}
 
-{# Like of_changed_days, for tests. #}
-{% macro just_built(model) %}
-    select rows.*
-    from ({{ days_just_built(model) }}) as days
+{# The rows of a mart on the days that a query or CTE names, by index like of_changed_days. #}
+{% macro rows_of_days(relation, days) %}
+    select found.*
+    from {{ days }} as days
     cross join lateral (
-        select * from {{ ref(model) }} as every
+        select * from {{ relation }} as every
         where every.account_id = days.account_id and every.usage_date = days.usage_date
         offset 0
-    ) as rows
+    ) as found
+{% endmacro %}
+
+{% macro just_built(model) %}
+    {{ rows_of_days(ref(model), '(' ~ days_just_built(model) ~ ')') }}
 {% endmacro %}
 
 {#

@@ -2,21 +2,24 @@
 -- Every cost type of the daily costs is the sum of its charges, on every day just built.
 with
 
+days as (
+    {{ days_just_built('fct_charges') }}
+),
+
 charges as (
-    {{ just_built('fct_charges') }}
+    {{ rows_of_days(ref('fct_charges'), 'days') }}
 ),
 
 daily as (
-    select daily.*
-    from {{ ref('fct_daily_costs') }} as daily
-    inner join (select distinct account_id, usage_date from charges) as days
-        on days.account_id = daily.account_id and days.usage_date = daily.usage_date
+    {{ rows_of_days(ref('fct_daily_costs'), 'days') }}
 ),
 
 sums_of_charges as (
     select
         account_id,
         usage_date,
+        service_name,
+        charge_category,
         billing_currency,
         count(*) as charges,
         sum(billed_cost) as billed_cost,
@@ -24,13 +27,15 @@ sums_of_charges as (
         sum(list_cost) as list_cost,
         sum(contracted_cost) as contracted_cost
     from charges
-    group by 1, 2, 3
+    group by 1, 2, 3, 4, 5
 ),
 
 sums_of_days as (
     select
         account_id,
         usage_date,
+        service_name,
+        charge_category,
         billing_currency,
         sum(charges) as charges,
         sum(billed_cost) as billed_cost,
@@ -38,7 +43,7 @@ sums_of_days as (
         sum(list_cost) as list_cost,
         sum(contracted_cost) as contracted_cost
     from daily
-    group by 1, 2, 3
+    group by 1, 2, 3, 4, 5
 )
 
 (select * from sums_of_charges except select * from sums_of_days)

@@ -34,16 +34,18 @@ select
     case
         when costs.record_type = 'Tax' then 'Tax'
         when costs.record_type = 'Credit' then 'Credit'
-        when costs.record_type = 'Refund' then 'Adjustment'
+        -- refunds, discounts booked as lines of their own, rounding and out-of-cycle charges
+        when costs.record_type ~* 'refund|discount$|out-of-cycle|^other' then 'Adjustment'
         when costs.record_type ~* 'fee$' then 'Purchase'
+        -- savings plan negations stay beside the covered usage that they cancel
         else 'Usage'
     end as charge_category,
     null::text as charge_class,
     concat_ws(' ', costs.record_type, costs.service, costs.usage_type) as charge_description,
     case
-        when costs.record_type ~* 'recurring|^rifee$' then 'Recurring'
+        when costs.record_type ~* 'recurring|^rifee$|support' then 'Recurring'
         when costs.record_type ~* 'fee$' then 'One-Time'
-        when costs.record_type in ('Tax', 'Credit', 'Refund') then 'One-Time'
+        when costs.record_type ~* '^tax$|^credit$|refund|discount$|out-of-cycle|^other' then 'One-Time'
         else 'Usage-Based'
     end as charge_frequency,
     (costs.usage_date + interval '1 day') at time zone 'UTC' as charge_period_end,
@@ -55,8 +57,8 @@ select
     null::text as commitment_discount_status,
     null::text as commitment_discount_type,
     null::text as commitment_discount_unit,
-    case when costs.record_type = 'Usage' then costs.usage_quantity end as consumed_quantity,
-    case when costs.record_type = 'Usage' then costs.usage_unit end as consumed_unit,
+    case when costs.record_type ~* 'usage$' then costs.usage_quantity end as consumed_quantity,
+    case when costs.record_type ~* 'usage$' then costs.usage_unit end as consumed_unit,
     costs.unblended_cost as contracted_cost,
     null::numeric as contracted_unit_price,
     coalesce(costs.net_amortized_cost, costs.amortized_cost) as effective_cost,
@@ -64,7 +66,11 @@ select
     'Amazon Web Services' as invoice_issuer_name,
     costs.unblended_cost as list_cost,
     null::numeric as list_unit_price,
-    null::text as pricing_category,
+    case
+        when costs.record_type ~* '^(discountedusage|savingsplancoveredusage)$' then 'Committed'
+        when costs.record_type = 'Usage' and costs.usage_type ~ 'SpotUsage' then 'Dynamic'
+        when costs.record_type = 'Usage' then 'Standard'
+    end as pricing_category,
     null::text as pricing_currency,
     null::numeric as pricing_currency_contracted_unit_price,
     null::numeric as pricing_currency_effective_cost,

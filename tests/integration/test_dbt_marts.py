@@ -1,0 +1,322 @@
+"""The marts that dbt builds from loaded deliveries: same figures, whatever the order of events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from dbt.cli.main import dbtRunner
+
+from astraeus_pipeline.contracts import AWS_COSTS, FOCUS_COSTS, RawTable
+from astraeus_pipeline.contracts.columns import arrow_type
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.contracts.delivery import ControlTotal, Reject, RowBatch
+from astraeus_pipeline.orchestration.transform import PROJECT
+from astraeus_pipeline.warehouse.engine import Database
+from astraeus_pipeline.warehouse.loader import LoadOptions, LoadResult, load
+from tests.fixtures.charges import batch, charge, fetched, payload
+from tests.fixtures.estate import add_focus_account, installed
+
+pytestmark = pytest.mark.integration
+
+TODAY = date(2026, 10, 20)
+OPTIONS = LoadOptions(today=TODAY, settle_days=3)
+FIRST, SECOND, THIRD = (date(2026, 10, day) for day in (5, 6, 7))
+OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
+COSTS = ("billed_cost", "effective_cost", "list_cost", "contracted_cost")
+
+
+@dataclass
+class Warehouse:
+    """A database that deliveries reach through the loader and dbt builds in this process."""
+
+    database: Database
+    home: Path
+    deliveries: int = 0
+
+    def deliver(
+        self,
+        rows: list[dict[str, Any]],
+        days: DayRange | None = None,
+        rejects: tuple[Reject, ...] = (),
+        *,
+        table: RawTable = FOCUS_COSTS,
+        account: str = "acme",
+        **more: Any,
+    ) -> LoadResult:
+        self.deliveries += 1
+        dates = [row["usage_date"] for row in rows]
+        description = fetched(days or DayRange(min(dates), max(dates)), account, **more)
+        read = batch(rows, rejects) if table is FOCUS_COSTS else _aws_batch(rows)
+        with self.database.connect("loader", autocommit=True) as conn:
+            stored = payload(f"delivery {self.deliveries}")
+            return load(conn, table, description, stored, lambda: [read], OPTIONS)
+
+    def dbt(self, *words: str) -> dict[str, str]:
+        """Run dbt and return the status of each node by name."""
+        folders = ("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT))
+        places = ("--target-path", str(self.home / "target"), "--log-path", str(self.home / "log"))
+        done = dbtRunner().invoke(
+            [*words, *folders, *places, "--quiet", "--vars", f"{{today: '{TODAY}'}}"]
+        )
+        assert done.exception is None, done.exception
+        return {each.node.name: str(each.status) for each in done.result.results}
+
+    def build(self) -> None:
+        """Build everything; no test may fail, warnings may."""
+        statuses = self.dbt("build")
+        assert not {n: s for n, s in statuses.items() if s in ("error", "fail", "skipped")}
+
+    def ask(self, query: str, role: Any = "reader") -> list[Any]:
+        with self.database.connect(role) as conn:
+            return conn.execute(query).fetchall()
+
+    def change(self, statement: str) -> None:
+        with self.database.connect("dbt", autocommit=True) as conn:
+            conn.execute(statement)
+
+    def billed(self, account: str = "acme") -> dict[date, Decimal]:
+        query = (
+            "select usage_date, sum(billed_cost) from marts.fct_daily_costs"
+            f" where account_id = '{account}' group by 1"
+        )
+        return dict(self.ask(query))
+
+    def fingerprints(self) -> list[Any]:
+        marts = ("fct_charges", "fct_daily_costs", "fct_restatements", "fct_freshness")
+        return [
+            self.ask(
+                f"select '{mart}', count(*), md5(string_agg(md5(row::text), '' order by"
+                f" md5(row::text))) from marts.{mart} as row"
+            )
+            for mart in (*marts, "dim_services")
+        ]
+
+
+@pytest.fixture(scope="module")
+def warehouse(
+    module_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    """One database for the module: an invocation of dbt takes seconds, so tests go on from it."""
+    home = tmp_path_factory.mktemp("home")
+    with installed(module_database, home) as settings:
+        add_focus_account(module_database, settings, "acme", home / "acme")
+        made = Warehouse(module_database, home)
+        made.deliver([focus(FIRST, "1.10"), focus(SECOND, "2.20"), focus(THIRD, "3.30")])
+        made.deliver(_aws_rows(), table=AWS_COSTS, account="cloud", controls=_controls())
+        made.deliver(_odd_rows(), account="odd")
+        made.build()
+        yield made
+
+
+def focus(day: date, cost: str, **more: Any) -> dict[str, Any]:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    period = more.get("billing_period", day.replace(day=1))
+    return charge(
+        day,
+        cost,
+        charge_period_end=start + timedelta(days=1),
+        billing_period_start=datetime(period.year, period.month, 1, tzinfo=UTC),
+        billing_period_end=start + timedelta(days=60),
+        **{"service_category": "Compute", **more},
+    )
+
+
+def _odd_rows() -> list[dict[str, Any]]:
+    """Rows as Azure and FOCUS 1.0 files have them: empty service, other spellings."""
+    return [
+        focus(FIRST, "1", service_name=None, service_category=None, charge_category=None),
+        focus(FIRST, "2", charge_category="usage", charge_frequency="Usage-based"),
+    ]
+
+
+def _aws_rows() -> list[dict[str, Any]]:
+    return [
+        aws("Usage", "Amazon Simple Storage Service", "1.000000000001", net="0.9"),
+        aws("SavingsPlanCoveredUsage", "AWS Lambda", "2", net="2", amortized="1.5"),
+        aws("SavingsPlanNegation", "AWS Lambda", "-2", net="-2", amortized="0"),
+        aws("Tax", "Tax", "0.25"),
+        aws("Credit", "Some New Service", "-0.5"),
+    ]
+
+
+def aws(kind: str, service: str, cost: str, *, net: str = "", amortized: str = "") -> Any:
+    return {
+        "usage_date": FIRST,
+        "billing_period": OCTOBER,
+        "linked_account_id": "123456789012",
+        "record_type": kind,
+        "service": service,
+        "currency": "USD",
+        "unblended_cost": Decimal(cost),
+        "amortized_cost": Decimal(amortized or cost),
+        "net_unblended_cost": Decimal(net or cost),
+        "net_amortized_cost": Decimal(amortized or net or cost),
+        "is_estimated": False,
+    }
+
+
+def _controls() -> tuple[ControlTotal, ...]:
+    total = sum(row["net_unblended_cost"] for row in _aws_rows())
+    day = DayRange(FIRST, FIRST)
+    return (ControlTotal(day, "USD", "net_unblended_cost", total, "Cost Explorer"),)
+
+
+def _aws_batch(rows: list[dict[str, Any]]) -> RowBatch:
+    columns = {}
+    for column in AWS_COSTS.row_columns:
+        values = [
+            number if column.name == "row_number" else row.get(column.name)
+            for number, row in enumerate(rows, 1)
+        ]
+        columns[column.name] = pa.array(values, arrow_type(column.type))
+    return RowBatch(pa.record_batch(columns))
+
+
+def test_cost_explorer_speaks_focus(warehouse: Warehouse) -> None:
+    rows = warehouse.ask(
+        "select charge_description, charge_category, service_category, billed_cost,"
+        " effective_cost, list_cost from marts.fct_charges where account_id = 'cloud'"
+        " order by x_row_number"
+    )
+    assert [(row[1], row[2], *(str(cost.normalize()) for cost in row[3:])) for row in rows] == [
+        ("Usage", "Storage", "0.9", "0.9", "1.000000000001"),
+        ("Usage", "Compute", "2", "1.5", "2"),
+        ("Usage", "Compute", "-2", "0", "-2"),
+        ("Tax", "Other", "0.25", "0.25", "0.25"),
+        ("Credit", "Other", "-0.5", "-0.5", "-0.5"),
+    ]
+    sources = warehouse.ask(
+        "select distinct x_list_cost_source, x_contracted_cost_source, x_effective_cost_source"
+        " from marts.fct_charges where account_id = 'cloud'"
+    )
+    assert sources == [("modelled: unblended_cost", "modelled: unblended_cost", "provider")]
+
+
+def test_dialects_and_gaps_of_focus_files_are_repaired(warehouse: Warehouse) -> None:
+    rows = warehouse.ask(
+        "select service_name, service_category, charge_category, charge_frequency"
+        " from marts.fct_charges where account_id = 'odd' order by x_row_number"
+    )
+    assert rows == [
+        ("Unknown", "Other", "Adjustment", None),
+        ("Compute", "Compute", "Usage", "Usage-Based"),
+    ]
+
+
+def test_a_file_of_another_month_stands_beside_the_days_own_rows(warehouse: Warehouse) -> None:
+    late = focus(THIRD, "-0.30", billing_period=NOVEMBER, charge_class="Correction")
+    warehouse.deliver([late], billing_period=NOVEMBER)
+    warehouse.build()
+    assert warehouse.billed()[THIRD] == Decimal("3.00")
+    assert warehouse.ask(
+        "select count(distinct billing_period) from marts.fct_charges"
+        f" where account_id = 'acme' and usage_date = '{THIRD}'"
+    ) == [(2,)]
+
+
+def test_restated_emptied_and_blocked_days(warehouse: Warehouse) -> None:
+    """FIRST is restated; SECOND is held back by a row in quarantine and keeps its old rows."""
+    bad = Reject(3, "12,5", "BilledCost cannot be read as its type", SECOND)
+    result = warehouse.deliver([focus(FIRST, "1.15"), focus(SECOND, "9.99")], rejects=(bad,))
+    assert result.days("blocked") == [SECOND]
+    warehouse.build()
+    assert warehouse.billed()[FIRST] == Decimal("1.15")
+    assert warehouse.billed()[SECOND] == Decimal("2.20")
+    assert warehouse.ask(
+        "select service, old_cost, new_cost, delta from marts.fct_restatements"
+        f" where usage_date = '{FIRST}' and cost_type = 'billed_cost'"
+    ) == [("Compute", Decimal("1.10"), Decimal("1.15"), Decimal("0.05"))]
+    states = dict(
+        warehouse.ask("select usage_date, state from marts.fct_freshness where account_id = 'acme'")
+    )
+    assert states[SECOND] == "blocked" and states[FIRST] == "settling"
+    assert states[TODAY] == "missing" and len(states) == (TODAY - FIRST).days + 1
+
+
+def test_an_open_day_that_became_empty_loses_its_rows(warehouse: Warehouse) -> None:
+    day = TODAY - timedelta(days=1)
+    window = DayRange(day, day)
+    warehouse.deliver([focus(day, "4.00")])
+    warehouse.build()
+    assert warehouse.billed()[day] == 4
+    warehouse.deliver([], window, complete_through=day)
+    warehouse.build()
+    assert day not in warehouse.billed()
+
+
+def test_a_load_during_the_build_is_neither_lost_nor_a_fault(warehouse: Warehouse) -> None:
+    """Charges are of the old delivery, the ledger of the new one; the next build heals."""
+    warehouse.deliver([focus(FIRST, "7.00")])
+    statuses = warehouse.dbt("test", "--select", "test_type:singular")
+    assert "fail" not in statuses.values() and "error" not in statuses.values()
+    assert warehouse.billed()[FIRST] == Decimal("1.15")
+    warehouse.build()
+    assert warehouse.billed()[FIRST] == Decimal("7.00")
+
+
+def test_another_logic_rebuilds_the_history(warehouse: Warehouse) -> None:
+    """As after an upgrade: what was built by other SQL is built again, by itself."""
+    before = warehouse.fingerprints()
+    warehouse.change("update intermediate.built_slices set logic = 'older'")
+    warehouse.change("update marts.fct_charges set service_category = 'Older'")
+    warehouse.change("update marts.fct_daily_costs set service_category = 'Older'")
+    warehouse.build()
+    assert warehouse.fingerprints() == before
+
+
+def test_full_rebuild_gives_the_same_rows(warehouse: Warehouse) -> None:
+    before = warehouse.fingerprints()
+    warehouse.dbt("run", "--full-refresh")
+    assert warehouse.fingerprints() == before
+
+
+def test_accounts_keep_their_versions(warehouse: Warehouse) -> None:
+    with warehouse.database.connect("admin", autocommit=True) as conn:
+        conn.execute(
+            "update app.accounts set name = 'Acme Ltd', updated_at = now() where slug = 'acme'"
+        )
+    warehouse.dbt("run", "--select", "dim_accounts")
+    versions = warehouse.ask(
+        "select account_name, is_current, valid_to is null from marts.dim_accounts"
+        " where account_id = 'acme' order by valid_from"
+    )
+    assert versions == [("Acme", False, False), ("Acme Ltd", True, True)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "caught_by"),
+    [
+        ("delete from marts.fct_charges where ctid = (select min(ctid) from marts.fct_charges)",
+         {"raw_rows_equal_charges", "charges_equal_daily_costs"}),
+        ("insert into marts.fct_charges select * from marts.fct_charges where account_id = 'odd'",
+         {"raw_rows_equal_charges", "charges_stand_once", "charges_equal_daily_costs"}),
+        ("update marts.fct_daily_costs set effective_cost = -effective_cost"
+         " where account_id = 'cloud'",
+         {"raw_equals_daily_costs", "charges_equal_daily_costs"}),
+        ("update marts.fct_daily_costs set billed_cost = billed_cost + 0.000000000001"
+         " where account_id = 'cloud' and service_name = 'Tax'",
+         {"raw_equals_daily_costs", "control_totals_equal_daily_costs",
+          "charges_equal_daily_costs"}),
+    ],
+    ids=["dropped row", "doubled file", "flipped sign", "a last decimal"],
+)  # fmt: skip
+def test_tie_out_catches(warehouse: Warehouse, fault: str, caught_by: set[str]) -> None:
+    """Planted faults, taken out again by hand."""
+    marts = ("fct_charges", "fct_daily_costs")
+    for mart in marts:
+        warehouse.change(f"create table staging.kept_{mart} as table marts.{mart}")
+    warehouse.change(fault)
+    statuses = warehouse.dbt("test", "--select", "test_type:singular")
+    for mart in marts:
+        warehouse.change(
+            f"truncate marts.{mart}; insert into marts.{mart} table staging.kept_{mart};"
+            f" drop table staging.kept_{mart}"
+        )
+    assert {name for name, status in statuses.items() if status == "fail"} == caught_by
