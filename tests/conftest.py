@@ -61,7 +61,12 @@ def template(database_server: Database) -> Iterator[Database]:
     """Return a migrated database of this worker, copied for each test that needs one."""
     name = f"astraeus_template_{secrets.token_hex(4)}"
     with database_server.connect("admin", autocommit=True) as conn:
-        conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        # The server may be the user's own, with another default.
+        conn.execute(
+            sql.SQL("create database {} template template0 encoding 'UTF8'").format(
+                sql.Identifier(name)
+            )
+        )
         made = _named(database_server, name)
         migrate(made)
         yield made

@@ -54,8 +54,12 @@ def migrate(database: Database) -> None:
 
 
 def is_migrated(database: Database) -> bool:
-    """Whether the newest migration has been applied."""
+    """Whether the newest migration has been applied.
+
+    Raises: DatabaseError for a server or database that cannot be used.
+    """
     with database.connect("admin") as conn:
+        _check_server(conn, database)
         found = conn.execute("select to_regclass('app.alembic_version')").fetchone()
         if found is None or found[0] is None:
             return False
@@ -69,6 +73,12 @@ def _check_server(conn: psycopg.Connection, database: Database) -> None:
         raise DatabaseError(
             f"PostgreSQL at {database.where} is version {major}, which is too old.",
             hint=f"Use PostgreSQL {MINIMUM_VERSION} or later.",
+        )
+    encoding = conn.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise DatabaseError(
+            f"The database at {database.where} has the encoding {encoding}; bills need UTF8.",
+            hint="Create it as: create database NAME template template0 encoding 'UTF8'.",
         )
 
 
