@@ -130,6 +130,39 @@ def test_late_restated_and_emptied_days_heal_by_themselves(installation: Install
     assert delta == Decimal(-8)
 
 
+def test_the_final_file_replaces_the_open_one_and_the_change_is_told(
+    installation: Installation,
+) -> None:
+    folder = installation.bills / "closing"
+    bill = {day: ["3", "0.5"] for day in DAYS}
+    write_month(folder / f"focus_{MONTH:%Y-%m}_open.csv", bill)
+    with installation.database.connect("app", autocommit=True) as conn:
+        conn.execute(
+            "insert into app.accounts (slug, provider, name, config)"
+            " values ('closing', 'focus', 'Closing', jsonb_build_object('url', %s::text))",
+            [str(folder)],
+        )
+    installation.backfill.accounts()
+    assert installation.ingest("closing", DAYS) is None
+    # The issuer closes the month: a final file beside the open one, with one cost corrected.
+    final = bill | {DAYS.last: ["3", "0.75"]}
+    write_month(folder / f"focus_{MONTH:%Y-%m}_final.csv", final, InvoiceId="INV-1")
+    assert installation.ingest("closing", DAYS) is None
+    assert installation.backfill.build_marts() is None
+    expected = {day: Decimal("3.5") for day in DAYS} | {DAYS.last: Decimal("3.75")}
+    assert installation.daily("closing") == expected
+    [(charges, finals)] = installation.ask(
+        "select count(*), count(*) filter (where x_is_final) from marts.fct_charges"
+        " where account_id = 'closing'"
+    )
+    assert charges == finals == 2 * len(DAYS)  # no charge twice
+    told = installation.ask(
+        "select usage_date, old_cost, new_cost, delta from marts.fct_restatements"
+        " where account_id = 'closing' and cost_type = 'billed_cost'"
+    )
+    assert told == [(DAYS.last, Decimal("3.5"), Decimal("3.75"), Decimal("0.25"))]
+
+
 def test_increments_and_a_full_rebuild_are_the_same_rows(installation: Installation) -> None:
     def fingerprints() -> list[Any]:
         return [
