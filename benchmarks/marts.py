@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from astraeus_pipeline.contracts import FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, RowBatch
 from astraeus_pipeline.orchestration.environment import child_environment
-from astraeus_pipeline.orchestration.transform import PROJECT
+from astraeus_pipeline.settings import PROJECT_ROOT
 from astraeus_pipeline.warehouse.landing import StoredPayload
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from benchmarks.data import charges
@@ -53,7 +54,12 @@ class Marts:
     def __init__(self, place: Scratch) -> None:
         self.place = place
         self.target = place.home / "dbt"
-        self.target.mkdir()
+        # A copy: whoever edits the project meanwhile would change what is measured.
+        self.project = shutil.copytree(
+            PROJECT_ROOT / "dbt_project",
+            place.home / "project",
+            ignore=shutil.ignore_patterns("target", "logs"),
+        )
         self.environment = os.environ | child_environment(settings_of(place), place.database)
         self.changes = 0
 
@@ -87,7 +93,7 @@ class Marts:
     def _dbt(self, *words: str) -> None:
         dbt, target = str(Path(sys.executable).with_name("dbt")), str(self.target)
         command = [dbt, *words, "--target-path", target, "--log-path", target]
-        folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+        folders = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
         done = subprocess.run(
             [*command, *folders, "--no-version-check"],
             env=self.environment,
@@ -106,10 +112,14 @@ def main() -> None:
     parser.add_argument("--full-runs", type=int, default=1)
     chosen = parser.parse_args()
     with scratch() as place:
+        # Its work is due to the history, not to the build that it happens to fall into.
+        place.admin.execute("alter system set autovacuum = off")
+        place.admin.execute("select pg_reload_conf()")
         fill(place, LAST, chosen.rows)
         marts = Marts(place)
         marts.prepare()
         builds = [marts.build("full rebuild", "--full-refresh") for _ in range(chosen.full_runs)]
+        place.admin.execute("vacuum analyze")
         for number in range(chosen.runs):
             day = LAST - timedelta(days=2 + number)
             marts.change(DayRange(day, day))
