@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -13,6 +14,7 @@ from astraeus_pipeline.cli import (
     delivery,
     demo,
     doctor,
+    failures,
     keys,
     status,
     up,
@@ -26,6 +28,18 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+_SHOWN = {"traceback": False}
+
+
+@app.callback()
+def _root(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; it may hold data.")
+    ] = False,
+) -> None:
+    _SHOWN["traceback"] = debug
+
+
 app.command("demo")(demo.demo)
 app.command("up")(up.up)
 app.command("stop")(up.stop)
@@ -42,8 +56,11 @@ def main() -> None:
     """Run the command; errors of ours end it with a sentence instead of a traceback."""
     try:
         app()
-    except AstraeusError as error:
-        report_error(error)
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if _SHOWN["traceback"]:
+            raise
+        ours = error if isinstance(error, AstraeusError) else failures.translate(error)
+        report_error(ours)
+        sys.exit(ours.exit_code)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import SecretStr, ValidationError
+from rich.markup import escape
 
 from astraeus_pipeline.cli.context import actor, connected, key_ring
 from astraeus_pipeline.cli.output import Json, console, print_json, print_records
@@ -34,7 +36,10 @@ def add(
         typer.Option("--set", help="key=value of the provider's configuration; repeatable."),
     ] = None,
     credential_ref: Annotated[
-        str | None, typer.Option(help="env:NAME, aws-profile:NAME or role:ARN instead of a secret.")
+        str | None,
+        typer.Option(
+            help="Instead of a secret: env:NAME (JSON), env:field=NAME, aws-profile:NAME, role:ARN."
+        ),
     ] = None,
     secrets_from_stdin: FromStdin = False,
     ask_secrets: Annotated[
@@ -44,19 +49,19 @@ def add(
 ) -> None:
     """Add an account; it is tried first, and its Dagster partitions appear by themselves."""
     from astraeus_pipeline.accounts import store
-    from astraeus_pipeline.contracts.account import Account
     from astraeus_pipeline.providers.registry import provider as provider_of
 
     chosen = provider_of(provider)
     config = _config(chosen, setting or [])
     credentials = _credentials(chosen, from_stdin=secrets_from_stdin, ask=ask_secrets)
-    if test and credential_ref is None:
-        found = chosen.check(Account(slug, provider, name or slug, config, lambda: credentials))
-        console.print(f"Reached {found.summary}.")
     new = store.NewAccount(slug, provider, name or slug, config, credentials, credential_ref)
+    tried = store.preview_account(new)
+    if test:
+        console.print(f"Reached {escape(chosen.check(tried).summary)}.")
     with connected("app") as conn:
         store.add_account(conn, new, key_ring(), actor())
-    console.print(f"Added {slug}. Next: `astraeus backfill --account {slug} --from 2026-01-01`.")
+    since = (datetime.now(UTC).date().replace(day=1) - timedelta(days=60)).replace(day=1)
+    console.print(f"Added {slug}. Next: `astraeus backfill --account {slug} --from {since}`.")
 
 
 @app.command("list")
@@ -93,7 +98,7 @@ def test(slug: Slug, as_json: Json = False) -> None:
     if as_json:
         print_json({"account": slug, "summary": found.summary, **found.details})
     else:
-        console.print(f"{slug} works: {found.summary}.")
+        console.print(f"{slug} works: {escape(found.summary)}.")
 
 
 @app.command()

@@ -71,11 +71,15 @@ def status(as_json: Json = False) -> None:
 
     settings = Settings.from_env()
     if not settings.is_embedded:
-        console.print("ASTRAEUS_DATABASE_URL names the database; `astraeus doctor` tries it.")
+        if as_json:
+            print_json({"embedded": False})
+        else:
+            console.print("ASTRAEUS_DATABASE_URL names the database; `astraeus doctor` tries it.")
         return
     found = embedded.status(settings.home)
     if as_json:
-        print_json({"running": found.is_running, "port": found.port, "data": str(found.data)})
+        running = {"running": found.is_running, "port": found.port}
+        print_json({"embedded": True, **running, "data": str(found.data)})
     else:
         state = f"runs on 127.0.0.1:{found.port}" if found.is_running else "does not run"
         console.print(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 
+from astraeus_pipeline.cli import failures
 from astraeus_pipeline.cli.output import Json, console, print_json
 from astraeus_pipeline.errors import AstraeusError, ConfigError, DatabaseError
-from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.settings import PROJECT_ROOT, Settings
 
 Check = Callable[[Settings], str]
 
@@ -24,7 +28,8 @@ def doctor(as_json: Json = False) -> None:
     else:
         for finding in findings:
             mark = "[green]ok[/]   " if finding["ok"] else "[red]wrong[/]"
-            console.print(f"{mark} {finding['check']}: {finding['says']}", soft_wrap=True)
+            line = f"{mark} {finding['check']}: {escape(str(finding['says']))}"
+            console.print(line, soft_wrap=True, highlight=False)
     if not all(finding["ok"] for finding in findings):
         raise typer.Exit(1)
 
@@ -34,6 +39,8 @@ def _try(name: str, check: Check, settings: Settings) -> dict[str, object]:
         return {"check": name, "ok": True, "says": check(settings)}
     except AstraeusError as error:
         return {"check": name, "ok": False, "says": str(error)}
+    except Exception as error:  # noqa: BLE001 - translated; the other checks still run
+        return {"check": name, "ok": False, "says": str(failures.translate(error))}
 
 
 def _python(_: Settings) -> str:
@@ -41,6 +48,29 @@ def _python(_: Settings) -> str:
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         raise ConfigError(f"Python {version} is not supported.", hint="Use 3.11, 3.12 or 3.13.")
     return version
+
+
+def _lock(_: Settings) -> str:
+    path = PROJECT_ROOT / "requirements.lock"
+    if not path.exists():
+        return "installed without the repository; versions not compared"
+    pinned: dict[str, set[str]] = {}
+    for name, number in re.findall(r"^([\w.-]+)[^=\s]*==([^\s;]+)", path.read_text(), re.MULTILINE):
+        pinned.setdefault(name, set()).add(number)
+    wrong = [name for name, numbers in pinned.items() if _installed(name) not in (None, *numbers)]
+    if wrong:
+        raise ConfigError(
+            f"{len(wrong)} packages differ from requirements.lock: {', '.join(sorted(wrong)[:5])}.",
+            hint="Run `make setup`.",
+        )
+    return f"{len(pinned)} packages agree"
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # locked for another system or Python
+        return None
 
 
 def _home(settings: Settings) -> str:
@@ -99,19 +129,75 @@ def _landing(settings: Settings) -> str:
 
 
 def _manifest(_: Settings) -> str:
-    from astraeus_pipeline.settings import PROJECT_ROOT
-
     path: Path = PROJECT_ROOT / "dbt_project" / "target" / "manifest.json"
     if not path.exists():
         raise ConfigError("The dbt project is not parsed.", hint="Run `make manifest`.")
     return "parsed"
 
 
+def _accounts(settings: Settings) -> str:
+    from astraeus_pipeline.accounts import store
+    from astraeus_pipeline.accounts.sealing import KeyRing
+    from astraeus_pipeline.providers.registry import provider
+    from astraeus_pipeline.warehouse.engine import open_database
+    from astraeus_pipeline.warehouse.migrate import is_migrated
+
+    database = open_database(settings)
+    if not is_migrated(database):
+        return "none before the database is migrated"
+    ring, failed = KeyRing.from_settings(settings), []
+    with database.connect("app", autocommit=True) as conn:
+        slugs = [row.slug for row in store.list_accounts(conn) if row.state == "active"]
+        for slug in slugs:
+            account = store.get_account(conn, slug, ring)
+            try:
+                provider(account.provider).check(account)
+            except AstraeusError as error:
+                failed.append(f"{slug}: {error}")
+    if failed:
+        raise ConfigError(f"{len(failed)} of {len(slugs)} accounts fail. {' '.join(failed)}")
+    return f"{len(slugs)} active accounts answer" if slugs else "none yet"
+
+
+def _dagster(settings: Settings) -> str:
+    home = settings.home / "dagster"
+    if not home.exists():
+        return "not set up yet; `astraeus up` does it"
+    wanted = PROJECT_ROOT / "dagster.yaml"
+    found = home / "dagster.yaml"
+    if not found.exists() or found.read_bytes() != wanted.read_bytes():
+        raise ConfigError(
+            f"{found} differs from this version's.", hint="Run `astraeus up`, which renews it."
+        )
+    return str(home)
+
+
+def _processes(settings: Settings) -> str:
+    from astraeus_pipeline.cli import children, up
+
+    children.free_port()  # raises if the system has none
+    marks, addresses = children.read_state(up.state_path(settings))
+    dead = sorted(name for name, mark in marks.items() if not mark.is_alive())
+    if dead:
+        raise ConfigError(
+            f"Started by `astraeus up`, but no longer there: {', '.join(dead)}.",
+            hint="Run `astraeus stop`, then `astraeus up`.",
+        )
+    if not marks:
+        return "nothing is up"
+    places = ", ".join(f"{name} {url}" for name, url in addresses.items() if name != "ready")
+    return f"up at {places}"
+
+
 _CHECKS: dict[str, Check] = {
     "python": _python,
+    "packages": _lock,
     "home": _home,
     "database": _database,
     "key ring": _keys,
     "landing store": _landing,
     "dbt project": _manifest,
+    "accounts": _accounts,
+    "dagster": _dagster,
+    "processes": _processes,
 }

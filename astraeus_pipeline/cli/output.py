@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from astraeus_pipeline.errors import AstraeusError
@@ -31,7 +32,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*("-" if cell is None else str(cell) for cell in row))
+        table.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
     console.print(table)
 
 
@@ -50,6 +51,7 @@ def print_records(
 
 def report_error(error: AstraeusError) -> None:
     """Print what went wrong and the next step."""
-    errors.print(f"[bold red]Error:[/] {error.message}", highlight=False, soft_wrap=True)
+    # Escaped: a message may quote what somebody wrote, brackets included.
+    errors.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
     if error.hint:
-        errors.print(f"[bold]Next:[/] {error.hint}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold]Next:[/] {escape(error.hint)}", highlight=False, soft_wrap=True)

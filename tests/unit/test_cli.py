@@ -7,12 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
 from astraeus_pipeline.cli import app
 from astraeus_pipeline.cli.children import Mark, read_state, write_state
+from astraeus_pipeline.cli.failures import translate
+from astraeus_pipeline.cli.output import report_error
 from astraeus_pipeline.cli.up import start_detached  # noqa: F401 - importable without its programs
+from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.warehouse.engine import Database
 from tests.fixtures.estate import installed
 
@@ -56,6 +60,73 @@ def test_a_wrong_database_url_is_one_sentence_and_a_next_step(
     assert done.returncode in (1, 2)
     assert says in text and "Next:" in text
     assert "Traceback" not in text and "canary" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("ASTRAEUS_LOG_LEVEL", "canary", "ASTRAEUS_LOG_LEVEL cannot be used"),
+        ("ASTRAEUS_LANDING_OPTIONS", "{canary", "ASTRAEUS_LANDING_OPTIONS cannot be used"),
+        ("ASTRAEUS_HOME", "/dev/null/home", "Not a directory"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_its_value_kept(name: str, value: str, says: str) -> None:
+    without = {"ASTRAEUS_DATABASE_URL": "postgresql://u:canary@127.0.0.1:1/d"}
+    environment = {name: value} if name == "ASTRAEUS_HOME" else {**without, name: value}
+    done = astraeus("keys", "rotate", **environment)
+    assert done.returncode in (1, 2)
+    assert says in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr and "canary" not in done.stderr
+
+
+def test_debug_shows_the_traceback() -> None:
+    done = astraeus("--debug", "keys", "rotate", ASTRAEUS_HOME="/dev/null/home")
+    assert "Traceback" in done.stderr
+
+
+def test_brackets_in_a_message_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    report_error(ConfigError("package[extra] is [bold]wrong[/].", hint="Try [this]."))
+    shown = capsys.readouterr().err
+    assert "package[extra] is [bold]wrong[/]." in shown and "Try [this]." in shown
+
+
+@pytest.mark.parametrize(
+    "error",
+    [psycopg.errors.UndefinedTable("canary"), ValueError("canary"), RuntimeError("canary")],
+)
+def test_an_unforeseen_error_says_nothing_of_the_data(error: Exception) -> None:
+    assert "canary" not in str(translate(error))
+
+
+@pytest.mark.integration
+def test_doctor_names_every_fault_and_goes_on(database: Database, tmp_path: Path) -> None:
+    with installed(database, tmp_path / "home"):
+        RUNNER.invoke(app, ["keys", "rotate"])
+        (tmp_path / "home" / "keys" / "master.key").chmod(0o644)
+        add = ["account", "add", "lost", "--provider", "focus", "--no-test"]
+        assert RUNNER.invoke(app, [*add, "--set", f"url={tmp_path / 'none'}"]).exit_code == 0
+        result = RUNNER.invoke(app, ["doctor", "--json"])
+    findings = {each["check"]: each for each in json.loads(result.stdout)}
+    assert result.exit_code == 1
+    wrong = {name for name, finding in findings.items() if not finding["ok"]}
+    assert {"key ring", "accounts"} <= wrong
+    assert not {"python", "home", "database", "landing store", "dagster", "processes"} & wrong
+    assert "chmod 600" in findings["key ring"]["says"] and "lost" in findings["accounts"]["says"]
+
+
+@pytest.mark.integration
+def test_secrets_come_from_stdin_and_are_never_shown(database: Database, tmp_path: Path) -> None:
+    with installed(database, tmp_path / "home"):
+        add = ["account", "add", "prod", "--provider", "aws", "--no-test", "--secrets-from-stdin"]
+        given = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "canary"}
+        added = RUNNER.invoke(app, add, input=json.dumps(given))
+        listed = RUNNER.invoke(app, ["account", "list", "--json"])
+        unknown = RUNNER.invoke(app, [*add[:2], "two", *add[3:]], input='{"password": "canary"}')
+    assert added.exit_code == 0, added.output
+    assert json.loads(listed.stdout)[0]["credentials"] == "sealed"
+    assert isinstance(unknown.exception, ConfigError)
+    shown = added.output + listed.output + unknown.output + str(unknown.exception)
+    assert "canary" not in shown
 
 
 @pytest.mark.integration

@@ -1,0 +1,66 @@
+"""Settings: read once, frozen, and shown without secrets."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from pathlib import Path
+
+import pydantic
+import pytest
+
+from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.warehouse.engine import ROLES, open_database, role_name
+
+URL = "postgresql://boss:canary@db.example.com:6432/bills?sslmode=require"
+
+
+@pytest.fixture
+def external(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path, database_url=pydantic.SecretStr(URL))
+
+
+def test_they_come_from_the_environment_and_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASTRAEUS_HOME", "~/bills")
+    monkeypatch.delenv("ASTRAEUS_DATABASE_URL", raising=False)
+    settings = Settings.from_env()
+    assert settings.home == Path.home() / "bills"
+    assert settings.is_embedded
+    assert settings.landing_root == str(settings.home / "landing")
+    with pytest.raises(pydantic.ValidationError):
+        settings.home = Path("/")  # type: ignore[misc] # that it cannot is what is tested
+
+
+def test_they_show_no_secret(external: Settings) -> None:
+    assert "canary" not in repr(external) and "canary" not in repr(open_database(external))
+
+
+def test_every_role_has_a_password_of_its_own_derived_from_the_admins(external: Settings) -> None:
+    database = open_database(external)
+    passwords = {role: database.password(role) for role in ROLES}
+    assert len(set(passwords.values())) == len(ROLES)
+    mac = hmac.digest(b"canary", b"astraeus_reader", "sha256")
+    assert passwords["reader"] == base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_roles_url_keeps_server_and_options(external: Settings, role: str) -> None:
+    url = open_database(external).url(role, "psycopg2")  # type: ignore[arg-type] # parametrized
+    assert (url.drivername, url.host, url.port) == ("postgresql+psycopg2", "db.example.com", 6432)
+    assert (url.username, url.database) == (role_name(role), "bills")  # type: ignore[arg-type]
+    assert url.query == {"sslmode": "require"}
+
+
+def test_without_a_password_in_the_url_a_private_key_stands_in(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, database_url=pydantic.SecretStr("postgresql://h/bills"))
+    first, second = open_database(settings), open_database(settings)
+    assert first.password("app") == second.password("app")
+    assert (tmp_path / "keys" / "role.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("url", ["canary", "mysql://u:canary@h/d", "postgresql://u:canary@h"])
+def test_a_url_that_is_not_ours_is_refused_without_being_shown(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_database(Settings(home=tmp_path, database_url=pydantic.SecretStr(url)))
+    assert "canary" not in str(caught.value)
