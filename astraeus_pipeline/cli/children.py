@@ -57,23 +57,16 @@ class Supervisor:
     folder: Path
     children: list[Child] = field(default_factory=list)
 
-    def start(self, program: Program) -> None:
-        """Start a program and wait until its address answers.
+    def start(self, *programs: Program) -> None:
+        """Start programs side by side and wait until the address of each answers.
 
-        Raises: AstraeusError if it ends or does not answer in time.
+        Raises: AstraeusError if one ends or does not answer in time.
         """
-        child = Child(program, self._spawn(program))
-        self.children.append(child)
+        fresh = [Child(program, self._spawn(program)) for program in programs]
+        self.children += fresh
         deadline = time.monotonic() + HEALTH_SECONDS
-        while program.health and not answers(program.health):
-            if child.process.poll() is not None or time.monotonic() > deadline:
-                raise AstraeusError(
-                    f"{program.name} did not come up (exit code {child.process.poll()}).",
-                    hint="Its last lines above say why.",
-                )
-            time.sleep(0.2)
-        where = f" at {program.address}" if program.address else ""
-        console.print(f"[green]up[/] {program.name}{where}", highlight=False)
+        for child in fresh:
+            _wait(child, deadline)
 
     def watch(self, on_restart: Callable[[], None]) -> None:
         """Stay until interrupted; a fallen child is started again a few times.
@@ -110,6 +103,7 @@ class Supervisor:
             )
         console.print(f"[yellow]{name} ended with exit code {code}; starting it again[/]")
         child.restarts += 1
+        _signal_group(child.process.pid, signal.SIGKILL)  # what it started goes with it
         child.process, child.started = self._spawn(child.program), time.monotonic()
 
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
@@ -131,9 +125,26 @@ class Supervisor:
         return process
 
 
+def _wait(child: Child, deadline: float) -> None:
+    program = child.program
+    while program.health and not answers(program.health):
+        if child.process.poll() is not None or time.monotonic() > deadline:
+            raise AstraeusError(
+                f"{program.name} did not come up (exit code {child.process.poll()}).",
+                hint="Its last lines above say why.",
+            )
+        time.sleep(0.2)
+    where = f" at {program.address}" if program.address else ""
+    console.print(f"[green]up[/] {program.name}{where}", highlight=False)
+
+
 def answers(url: str) -> bool:
-    """Whether an address of this machine answers with success."""
+    """Whether an address of this machine answers: http:// with success, tcp:// at all."""
     try:
+        if url.startswith("tcp://"):
+            host, _, port = url.removeprefix("tcp://").partition(":")
+            socket.create_connection((host, int(port)), timeout=2).close()
+            return True
         with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own address
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):

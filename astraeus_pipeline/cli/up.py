@@ -50,6 +50,7 @@ def stop() -> None:
     supervisor = marks.get("supervisor")
     if supervisor and supervisor.is_alive():
         _end_supervisor(supervisor)
+        marks |= children.read_state(path)[0]  # what it started again since
     children.end_marked({name: mark for name, mark in marks.items() if name != "supervisor"})
     path.unlink(missing_ok=True)
     console.print("Stopped." if marks else "Nothing was running.")
@@ -102,7 +103,9 @@ def _run(settings: Settings, dagster_port: int, app_port: int) -> None:
     _refuse_second(path)
     database = open_migrated(settings)
     supervisor = Supervisor(dict(environment.prepare(settings, database)), PROJECT_ROOT)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # By hand, as a shell's background jobs are born deaf to Ctrl-C, and so would our children be.
+    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(kind, signal.default_int_handler)
     try:
         addresses = _start_all(supervisor, settings, path, dagster_port, app_port)
         addresses_when_ready = {**addresses, "ready": "yes"}
@@ -113,6 +116,8 @@ def _run(settings: Settings, dagster_port: int, app_port: int) -> None:
     except KeyboardInterrupt:
         console.print("Stopping.")
     finally:
+        for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(kind, signal.SIG_IGN)  # an impatient second Ctrl-C would leave orphans
         supervisor.end()
         path.unlink(missing_ok=True)
 
@@ -121,42 +126,42 @@ def _start_all(
     supervisor: Supervisor, settings: Settings, path: Path, dagster_port: int, app_port: int
 ) -> dict[str, str]:
     addresses: dict[str, str] = {}
-    for program in _programs(settings, dagster_port, app_port):
-        supervisor.start(program)
-        if program.address:
-            addresses[program.name] = program.address
-        _note(path, supervisor, addresses)
+    for programs in _programs(settings, dagster_port, app_port):
+        try:
+            supervisor.start(*programs)
+        finally:  # even one that did not come up must be found by `astraeus stop`
+            addresses |= {each.name: each.address for each in programs if each.address}
+            _note(path, supervisor, addresses)
     return addresses
 
 
-def _programs(settings: Settings, dagster_port: int, app_port: int) -> list[Program]:
-    """Return what to start, in order; the code server first, which the others ask."""
+def _programs(settings: Settings, dagster_port: int, app_port: int) -> list[list[Program]]:
+    """Return what to start, group by group; first the code server, which Dagster asks."""
     code, web = children.free_port(), children.free_port(dagster_port)
     workspace = _workspace(settings, code)
     web_address = f"http://127.0.0.1:{web}"
-    programs = [
-        *_sandbox(settings),
-        Program(
-            "code",
-            [
-                *(sys.executable, "-m", "dagster", "code-server", "start"),
-                *("-h", "127.0.0.1", "-p", str(code), "-m", "astraeus_pipeline.definitions"),
-            ],
-        ),
-        Program(
-            "dagster",
-            [
-                *(sys.executable, "-m", "dagster_webserver"),
-                *("-h", "127.0.0.1", "-p", str(web), "-w", str(workspace)),
-            ],
-            web_address,
-            f"{web_address}/server_info",
-        ),
-        Program("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]),
-    ]
-    if _APP.exists():
-        programs.append(_app(children.free_port(app_port)))
-    return programs
+    code_server = Program(
+        "code",
+        [
+            *(sys.executable, "-m", "dagster", "code-server", "start"),
+            *("-h", "127.0.0.1", "-p", str(code), "-m", "astraeus_pipeline.definitions"),
+        ],
+        health=f"tcp://127.0.0.1:{code}",
+    )
+    web_server = Program(
+        "dagster",
+        [
+            *(sys.executable, "-m", "dagster_webserver"),
+            *("-h", "127.0.0.1", "-p", str(web), "-w", str(workspace)),
+        ],
+        web_address,
+        f"{web_address}/server_info",
+    )
+    daemon = Program(
+        "daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]
+    )
+    app = [_app(children.free_port(app_port))] if _APP.exists() else []
+    return [[*_sandbox(settings), code_server, *app], [web_server, daemon]]
 
 
 def _app(port: int) -> Program:
@@ -218,3 +223,5 @@ def _end_supervisor(mark: Mark) -> None:
     deadline = time.monotonic() + 40
     while mark.is_alive() and time.monotonic() < deadline:
         time.sleep(0.1)
+    if mark.is_alive():  # or else it would start again what is ended after it
+        os.kill(mark.pid, signal.SIGKILL)

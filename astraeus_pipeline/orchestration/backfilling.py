@@ -9,7 +9,7 @@ import dagster as dg
 
 from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.orchestration import sensors
+from astraeus_pipeline.orchestration import recovery, sensors
 from astraeus_pipeline.orchestration.code_location import build_definitions
 from astraeus_pipeline.orchestration.ingest import asset_key
 from astraeus_pipeline.orchestration.partitions import range_tags
@@ -68,7 +68,10 @@ class Backfill:
 
     def _run(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
         return self._definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance, tags=tags, raise_on_error=False, run_config=_QUIET
+            instance=self.instance,
+            tags={**tags, **recovery.process_tag()},
+            raise_on_error=False,
+            run_config=_QUIET,
         )
 
 

@@ -35,4 +35,6 @@ def build_definitions() -> dg.Definitions:
             *([sensors.marts_sensor(marts)] if transformations else []),
         ],
         resources={"ingestion": IngestionResource(), "dbt": dbt_resource()},
+        # One step a run: a process for it would double what a run costs.
+        executor=dg.in_process_executor,
     )

@@ -36,6 +36,8 @@ def child_environment(settings: Settings, database: Database) -> dict[str, str]:
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        # Its notes about forks are of no use to anybody.
+        "GRPC_VERBOSITY": "ERROR",
         "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
         "ASTRAEUS_DBT_HOST": dbt.host or "",
         "ASTRAEUS_DBT_PORT": str(dbt.port or 5432),

@@ -10,8 +10,10 @@ import dagster as dg
 import psycopg
 
 from astraeus_pipeline.accounts import store
+from astraeus_pipeline.orchestration import pools, recovery
 from astraeus_pipeline.orchestration.partitions import accounts_axis
 from astraeus_pipeline.orchestration.resources import IngestionResource
+from astraeus_pipeline.settings import Settings
 
 MARTS_JOB: Final = "build_marts"
 _UNDER_WAY: Final = [
@@ -53,15 +55,22 @@ def accounts_sensor(providers: list[str]) -> dg.SensorDefinition:
         name="accounts",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Add a partition for each active account, remove those of paused ones",
+        description="Add a partition for each active account, remove those of paused ones; set"
+        " limits of pools; mark runs as failed whose process is gone",
     )
     def accounts(
         context: dg.SensorEvaluationContext, ingestion: IngestionResource
     ) -> dg.SkipReason:
         with ingestion.connection("app") as conn:
             wanted = active_accounts(conn)
+        pools.set_limits(context.instance)
+        fallen = recovery.fail_fallen(
+            context.instance, recovery.code_server_since(Settings.from_env())
+        )
         sync_accounts(context.instance, providers, wanted)
-        return dg.SkipReason(f"{sum(map(len, wanted.values()))} active accounts")
+        return dg.SkipReason(
+            f"{sum(map(len, wanted.values()))} active accounts, {len(fallen)} fallen runs"
+        )
 
     return accounts
 

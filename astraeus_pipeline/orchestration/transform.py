@@ -6,18 +6,16 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
-from astraeus_pipeline.orchestration import manifest
+from astraeus_pipeline.orchestration import manifest, pools
 from astraeus_pipeline.orchestration.ingest import OWNERS
 from astraeus_pipeline.orchestration.manifest import MANIFEST, PROJECT
 from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.settings import Settings
-
-POOL: Final = "dbt"
 
 
 class Translator(DagsterDbtTranslator):
@@ -49,7 +47,7 @@ def transformation_assets() -> list[dg.AssetsDefinition]:
         project=project,
         dagster_dbt_translator=Translator(),
         name="marts",
-        pool=POOL,
+        pool=pools.MARTS,
     )
     def marts(
         context: dg.AssetExecutionContext, dbt: DbtCliResource, ingestion: IngestionResource

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -9,9 +12,14 @@ import pytest
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import AuthError, TransientError
-from astraeus_pipeline.orchestration import failures, schedules, sensors
+from astraeus_pipeline.orchestration import failures, pools, recovery, schedules, sensors
+from astraeus_pipeline.orchestration.delivering import Delivered
 from astraeus_pipeline.orchestration.partitions import key_of, range_tags, ranges
 from astraeus_pipeline.providers.registry import PROVIDERS
+from astraeus_pipeline.warehouse.ledger import Conclusion
+from astraeus_pipeline.warehouse.loader import LoadResult
+from astraeus_pipeline.warehouse.survey import Slice, SliceFacts
+from astraeus_pipeline.warehouse.verdicts import Outcome, Verdict
 
 NOW = datetime(2026, 11, 24, 6, 15, tzinfo=UTC)
 
@@ -77,3 +85,49 @@ def test_the_account_axis_follows_the_accounts() -> None:
     sensors.sync_accounts(instance, ["aws", "focus"], {"aws": ["b", "c"], "focus": ["f"]})
     assert sorted(instance.get_dynamic_partitions("aws_accounts")) == ["b", "c"]
     assert instance.get_dynamic_partitions("focus_accounts") == ["f"]
+
+
+def test_pools_get_their_limits_and_keep_what_a_person_set() -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    instance.event_log_storage.set_concurrency_slots("aws", 9)
+    pools.set_limits(instance)
+    found = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    assert found == {**pools.limits(), "aws": 9}
+    assert found[pools.MARTS] == 1
+
+
+def test_a_day_held_back_of_one_account_is_not_held_back_of_another() -> None:
+    day = date(2026, 10, 1)
+    delivered = Delivered([_result("a", day, "blocked"), _result("b", day, "replaced")])
+    assert delivered.held() == {("a", day)}
+
+
+@pytest.mark.parametrize(
+    ("tags", "code_since", "is_fallen"),
+    [
+        (recovery.process_tag(), None, False),
+        ({"astraeus/process": f"{socket.gethostname()}/{os.getpid()}/1.0"}, None, True),
+        ({"astraeus/process": "elsewhere/1/1.0"}, None, False),
+        ({".dagster/grpc_info": "{}"}, None, False),
+        ({".dagster/grpc_info": "{}"}, 1.0, False),
+        ({".dagster/grpc_info": "{}"}, time.time() + 60, True),
+        ({}, time.time() + 60, False),
+    ],
+)
+def test_a_run_whose_process_is_gone_fails_and_no_other(
+    tags: dict[str, str], code_since: float | None, is_fallen: bool
+) -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    run = dg.DagsterRun(job_name="ingest", tags=tags, status=dg.DagsterRunStatus.NOT_STARTED)
+    instance.add_run(run)
+    started = dg.DagsterEvent("PIPELINE_START", "ingest")
+    instance.report_dagster_event(started, run.run_id)
+    assert recovery.fail_fallen(instance, code_since) == ([run.run_id] if is_fallen else [])
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None and (found.status == dg.DagsterRunStatus.FAILURE) == is_fallen
+
+
+def _result(account: str, day: date, outcome: Outcome) -> LoadResult:
+    verdict = Verdict(outcome, SliceFacts())
+    conclusion = Conclusion("loaded", None, {Slice(day, day.replace(day=1)): verdict})
+    return LoadResult(1, account, DayRange(day, day), 1, 0, conclusion, {})
