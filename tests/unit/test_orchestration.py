@@ -113,6 +113,8 @@ def test_a_day_held_back_of_one_account_is_not_held_back_of_another() -> None:
         ({".dagster/grpc_info": "{}"}, time.time() + 60, True),
         ({}, time.time() + 60, False),
     ],
+    # Named: parallel workers must agree on ids, and the values hold times and process numbers.
+    ids=["own", "reused id", "elsewhere", "no code server", "older code", "newer code", "unknown"],
 )
 def test_a_run_whose_process_is_gone_fails_and_no_other(
     tags: dict[str, str], code_since: float | None, is_fallen: bool
