@@ -17,7 +17,7 @@ from astraeus_pipeline.contracts import AWS_COSTS, FOCUS_COSTS, RawTable
 from astraeus_pipeline.contracts.columns import arrow_type
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Reject, RowBatch
-from astraeus_pipeline.orchestration.transform import PROJECT
+from astraeus_pipeline.orchestration.manifest import PROJECT
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, LoadResult, load
 from tests.fixtures.charges import batch, charge, fetched, payload
@@ -66,7 +66,8 @@ class Warehouse:
             [*words, *folders, *places, "--quiet", "--vars", f"{{today: '{TODAY}'}}"]
         )
         assert done.exception is None, done.exception
-        return {each.node.name: str(each.status) for each in done.result.results}
+        result: Any = done.result
+        return {each.node.name: str(each.status) for each in result.results}
 
     def build(self) -> None:
         """Build everything; no test may fail, warnings may."""

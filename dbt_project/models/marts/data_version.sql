@@ -4,6 +4,8 @@
 -- depends_on: {{ ref('fct_restatements') }}
 -- depends_on: {{ ref('fct_deliveries') }}
 -- depends_on: {{ ref('dim_accounts') }}
+-- depends_on: {{ ref('dim_services') }}
+-- depends_on: {{ ref('dim_resources') }}
 select
     '{{ invocation_id }}' as invocation_id,
     clock_timestamp() as built_at

@@ -1,43 +1,127 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='append_new_columns',
+        indexes=[{'columns': ['account_id', 'resource_id']}],
+        pre_hook="{{ open_inventories() }}",
+        post_hook="{{ close_increment() }}"
+    )
+}}
+
 -- grain: one row per account and resource, as last seen
 with
 
-resources as (
-    select * from {{ ref('stg_aws__resources') }}
+inventories as (
+    select
+        partitions.account_id,
+        max(partitions.usage_date) as last_day
+    from {{ source('raw', 'partitions') }} as partitions
+    where partitions.dataset = 'resources' and partitions.delivery_id is not null
+    group by partitions.account_id
 ),
 
-ranked as (
+resources as (
+    {{ of_changed_inventories(ref('stg_aws__resources')) }}
+),
+
+first_days as (
     select
-        resources.*,
-        row_number() over newest as age,
-        min(resources.usage_date) over (partition by resources.account_id, resources.resource_id) as first_seen,
-        max(resources.usage_date) over (partition by resources.account_id) as last_inventory
+        resources.account_id,
+        resources.resource_id,
+        min(resources.usage_date) as first_seen
     from resources
-    window newest as (
-        partition by resources.account_id, resources.resource_id
-        order by resources.usage_date desc
-    )
+    group by resources.account_id, resources.resource_id
+),
+
+newest as (
+    select distinct on (resources.account_id, resources.resource_id) resources.*
+    from resources
+    order by resources.account_id asc, resources.resource_id asc, resources.usage_date desc
+),
+
+seen as (
+    select
+        newest.provider,
+        newest.account_id,
+        newest.sub_account_id,
+        newest.resource_id,
+        newest.resource_type,
+        newest.resource_name,
+        newest.region_id,
+        newest.availability_zone,
+        newest.state,
+        newest.instance_type,
+        newest.size_gb,
+        newest.iops,
+        newest.throughput_mbps,
+        newest.attached_to,
+        newest.tags,
+        newest.created_at,
+        {% if is_incremental() %}
+        least(first_days.first_seen, known.first_seen) as first_seen,
+        {% else %}
+        first_days.first_seen,
+        {% endif %}
+        newest.usage_date as last_seen,
+        newest.x_delivery_id
+    from newest
+    inner join first_days
+        on first_days.account_id = newest.account_id and first_days.resource_id = newest.resource_id
+    {% if is_incremental() %}
+    left join {{ this.identifier }}__known as known
+        on known.account_id = newest.account_id and known.resource_id = newest.resource_id
+    union all
+    select
+        known.provider,
+        known.account_id,
+        known.sub_account_id,
+        known.resource_id,
+        known.resource_type,
+        known.resource_name,
+        known.region_id,
+        known.availability_zone,
+        known.state,
+        known.instance_type,
+        known.size_gb,
+        known.iops,
+        known.throughput_mbps,
+        known.attached_to,
+        known.tags,
+        known.created_at,
+        known.first_seen,
+        known.last_seen,
+        known.x_delivery_id
+    from {{ this.identifier }}__known as known
+    where
+        not exists (
+            select 1 from newest
+            where newest.account_id = known.account_id and newest.resource_id = known.resource_id
+        )
+    {% endif %}
 )
 
 select
-    ranked.provider,
-    ranked.account_id,
-    ranked.sub_account_id,
-    ranked.resource_id,
-    ranked.resource_type,
-    ranked.resource_name,
-    ranked.region_id,
-    ranked.availability_zone,
-    ranked.state,
-    ranked.instance_type,
-    ranked.size_gb,
-    ranked.iops,
-    ranked.throughput_mbps,
-    ranked.attached_to,
-    ranked.tags,
-    ranked.created_at,
-    ranked.first_seen,
-    ranked.usage_date as last_seen,
-    ranked.usage_date = ranked.last_inventory as is_active,
-    ranked.x_delivery_id
-from ranked
-where ranked.age = 1
+    seen.provider,
+    seen.account_id,
+    seen.sub_account_id,
+    seen.resource_id,
+    seen.resource_type,
+    seen.resource_name,
+    seen.region_id,
+    seen.availability_zone,
+    seen.state,
+    seen.instance_type,
+    seen.size_gb,
+    seen.iops,
+    seen.throughput_mbps,
+    seen.attached_to,
+    seen.tags,
+    seen.created_at,
+    seen.first_seen,
+    seen.last_seen,
+    -- an inventory without any resource counts, too
+    seen.last_seen = inventories.last_day as is_active,
+    seen.x_delivery_id
+from seen
+left join inventories on inventories.account_id = seen.account_id

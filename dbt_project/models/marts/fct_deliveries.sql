@@ -1,8 +1,25 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='append_new_columns',
+        indexes=[{'columns': ['delivery_id'], 'unique': true}]
+    )
+}}
+
 -- grain: one row per delivery
 with
 
 deliveries as (
-    select * from {{ source('raw', 'deliveries') }}
+    select * from {{ source('raw', 'deliveries') }} as deliveries
+    {% if is_incremental() %}
+    -- a delivery is never changed once it has committed, and carries the totals of all its days
+    where
+        not exists (
+            select 1 from {{ this }} as known
+            where known.delivery_id = deliveries.id
+        )
+    {% endif %}
 ),
 
 controls as (
