@@ -35,7 +35,9 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "maintenance_work_mem": "256MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
-    "wal_compression": "on",
+    # The wheel has pglz only, which takes five times the CPU of writing the page: rebuilding one
+    # day of the marts cost 0.85 CPU s with it and 0.53 without.
+    "wal_compression": "off",
     "random_page_cost": "1.1",
     "jit": "off",
 }
