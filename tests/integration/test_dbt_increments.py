@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from astraeus_pipeline.contracts import FOCUS_COSTS
+from astraeus_pipeline.contracts import AWS_RESOURCES, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
@@ -115,3 +116,48 @@ def _wait_for_lock(conn: psycopg.Connection[Any]) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("dbt never reached the lock")
+
+
+def take_inventory(marts: Warehouse, day: date, sizes: dict[str, str]) -> None:
+    """Load what stood on a day: resource ids with their instance types."""
+    items = [
+        {
+            "usage_date": day,
+            "billing_period": day.replace(day=1),
+            "resource_id": name,
+            "resource_type": "ec2:instance",
+            "instance_type": size,
+        }
+        for name, size in sizes.items()
+    ]
+    days = DayRange(day, day)
+    description = replace(fetched(days, "cloud", complete_through=day), dataset="resources")
+    with marts.database.connect("loader", autocommit=True) as conn:
+        stored = payload(f"inventory {day} {sizes}")
+        rows = batch(items, table=AWS_RESOURCES)
+        load(conn, AWS_RESOURCES, description, stored, lambda: [rows], OPTIONS)
+
+
+def test_resources_follow_their_inventories(marts: Warehouse) -> None:
+    """New days, a day taken again, an older day, an empty one: always as a rebuild would say."""
+    resources = "select resource_id, instance_type, first_seen, last_seen, is_active from"
+    first, second, third = (date(2026, 11, day) for day in (10, 12, 13))
+    inventories: list[tuple[date, dict[str, str], set[str]]] = [
+        (second, {"i-1": "small", "i-2": "small"}, {"i-1", "i-2"}),
+        (third, {"i-2": "large", "i-3": "small"}, {"i-2", "i-3"}),
+        (third, {"i-2": "large"}, {"i-2"}),
+        (first, {"i-0": "small", "i-1": "tiny"}, {"i-2"}),
+        (third + timedelta(days=1), {}, set()),
+    ]
+    for day, sizes, active in inventories:
+        take_inventory(marts, day, sizes)
+        marts.build("--select", "+dim_resources")
+        found = marts.ask(f"{resources} marts.dim_resources order by 1")
+        assert {row[0] for row in found if row[4]} == active, (day, found)
+        marts.build("--select", "dim_resources", "--full-refresh")
+        assert marts.ask(f"{resources} marts.dim_resources order by 1") == found
+    assert found == [
+        ("i-0", "small", first, first, False),
+        ("i-1", "small", first, second, False),
+        ("i-2", "large", second, third, False),
+    ]
