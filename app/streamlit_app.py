@@ -12,17 +12,20 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
-from app.components import scope, states  # noqa: E402 - after the path is right
+from app.components import links, scope, states  # noqa: E402 - after the path is right
 
-st.set_page_config(
-    page_title="Astraeus",
-    page_icon=str(Path(__file__).parent / "static" / "icon.svg"),
-    layout="wide",
+STATIC = Path(__file__).parent / "static"
+st.set_page_config(page_title="Astraeus", page_icon=str(STATIC / "icon.svg"), layout="wide")
+st.logo(
+    str(STATIC / f"logo_{'dark' if st.context.theme.type == 'dark' else 'light'}.svg"),
+    icon_image=str(STATIC / "icon.svg"),
+    size="large",
 )
+links.remember()
 pages = st.navigation(
     [
         st.Page("views/dashboard.py", title="Dashboard", icon=":material/dashboard:", default=True),
-        st.Page("views/costs.py", title="Costs", icon=":material/payments:"),
+        st.Page("views/costs.py", title="Costs", icon=":material/bar_chart:"),
     ]
 )
 st.session_state.scope = None

@@ -1,16 +1,20 @@
-"""Charts: stacked costs by period. Floats only here, where they become pixels."""
+"""Charts of costs by period. Amounts become floats here, where they become pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
+from html import escape
 from typing import Any
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from app.components import palette
+from app.components import formats, palette
 from app.queries.tables import OTHER
+
+_OPEN_FILL = 0.35
 
 
 def theme() -> str:
@@ -18,63 +22,138 @@ def theme() -> str:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def stacked(
-    rows: Sequence[dict[str, Any]], order: Sequence[str], currency: str, *, key: str, alt_text: str
+def costs(
+    cells: Sequence[dict[str, Any]],
+    order: Sequence[str],
+    steps: Sequence[date],
+    currency: str,
+    *,
+    owners: Sequence[str],
+    key: str,
+    alt_text: str,
+    lines: bool = False,
+    height: int = 300,
+    on_pick: Any = None,
 ) -> None:
-    """Draw costs by period, stacked by group; figures that are not final have a pale fill."""
-    frame = pd.DataFrame(
-        [{**row, "cost": float(row["cost"]), "status": _status(row)} for row in rows]
+    """Draw costs by period, stacked or as lines; figures not final have a pale fill and an outline.
+
+    `steps` are all periods of the range: one without cells stays empty. `owners` are the groups
+    that own the colours, in order, shown or not. `on_pick` is called when a
+    segment is clicked, with the group in the state under `key`, selection `pick`.
+    """
+    shades = colors(order, owners)
+    scale = alt.Scale(domain=list(order), range=shades)
+    _legend(order, shades, has_open=not lines and any(not cell["is_final"] for cell in cells))
+    frame = pd.DataFrame([_pixel(cell) for cell in cells])
+    base = alt.Chart(frame).encode(
+        x=_periods(steps, padding=0 if lines else 0.14),
+        y=alt.Y("cost:Q", title=None, axis=_money(currency), stack=None if lines else "zero"),
+        color=alt.Color("group:N", scale=scale, legend=None),
+        tooltip=[
+            alt.Tooltip("label:N", title="From"),
+            alt.Tooltip("group:N", title="Group"),
+            alt.Tooltip("cost:Q", title=currency, format=",.2f"),
+            alt.Tooltip("status:N", title="Status"),
+        ],
     )
-    frame["period"] = pd.to_datetime(frame["period"])
-    is_open = (frame["status"] == "estimated").any()
-    bars = (
-        alt.Chart(frame)
-        .mark_bar(strokeWidth=1, cornerRadiusTopLeft=1, cornerRadiusTopRight=1)
-        .encode(
-            x=alt.X(
-                "yearmonthdate(period):T", title=None, axis=alt.Axis(format="%-d %b", grid=False)
-            ),
-            y=alt.Y("sum(cost):Q", title=currency, axis=alt.Axis(format="~s", tickCount=5)),
-            color=_color(order),
-            stroke=alt.Stroke("group:N", scale=_scale(order), legend=None),
+    if lines:
+        chart = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=18))
+    else:
+        chart = base.mark_bar(strokeWidth=1).encode(
+            stroke=alt.Stroke("group:N", scale=scale, legend=None),
             fillOpacity=alt.FillOpacity(
-                "status:N",
-                scale=alt.Scale(domain=["final", "estimated"], range=[1, 0.35]),
-                legend=alt.Legend(title=None, orient="bottom") if is_open else None,
+                "status:O",
+                scale=alt.Scale(domain=["final", "estimated"], range=[1, _OPEN_FILL]),
+                legend=None,
             ),
             order=alt.Order("rank:Q"),
-            tooltip=[
-                alt.Tooltip("period:T", title="Day", format="%-d %b %Y"),
-                alt.Tooltip("group:N", title="Group"),
-                alt.Tooltip("cost:Q", title=currency, format=",.2f"),
-                alt.Tooltip("status:N", title="Status"),
-            ],
         )
-        .transform_calculate(rank=_rank(order))
-        .properties(height=320)
+        chart = chart.transform_calculate(rank=_rank(order))
+    options: dict[str, Any] = {}
+    if on_pick is not None and not lines:
+        chart = chart.add_params(alt.selection_point(name="pick", fields=["group"]))
+        options = {"on_select": on_pick, "selection_mode": "pick"}
+    st.altair_chart(
+        _styled(
+            chart.properties(height=height, padding={"left": 0, "top": 6, "right": 4, "bottom": 0})
+        ),
+        key=key,
+        alt=alt_text,
+        width="stretch",
+        **options,
     )
-    st.altair_chart(_styled(bars), key=key, alt=alt_text)
 
 
-def _status(row: dict[str, Any]) -> str:
-    return "final" if row["is_final"] else "estimated"
+def _pixel(cell: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "period": cell["period"].isoformat(),
+        "label": formats.day(cell["period"]),
+        "group": cell["group"],
+        "cost": float(cell["cost"]),
+        "status": "final" if cell["is_final"] else "estimated",
+    }
 
 
-def _scale(order: Sequence[str]) -> alt.Scale:
-    """Give groups their slots in order; Other is always the grey."""
-    named = [group for group in order if group != OTHER][:8]
-    padded = [*named, *(f"_{number}" for number in range(8 - len(named))), OTHER]
-    return alt.Scale(domain=padded, range=list(palette.slots(theme())))
-
-
-def _color(order: Sequence[str]) -> alt.Color:
-    return alt.Color(
-        "group:N",
-        scale=_scale(order),
-        legend=alt.Legend(
-            values=list(order), title=None, symbolOpacity=1, orient="top", columns=4, labelLimit=220
+def _periods(steps: Sequence[date], *, padding: float) -> alt.X:
+    """Give every period a place, so that one without data shows as a gap."""
+    day = "%b %Y" if len(steps) > 1 and (steps[1] - steps[0]).days > 7 else "%-d %b"
+    return alt.X(
+        "period:O",
+        title=None,
+        scale=alt.Scale(
+            domain=[step.isoformat() for step in steps],
+            # Lines stand on a point scale, which knows no inner padding.
+            paddingInner=padding or alt.Undefined,
+        ),
+        axis=alt.Axis(
+            labelExpr=f"utcFormat(toDate(datum.value), '{day}')",
+            labelAngle=0,
+            labelOverlap="greedy",
+            labelSeparation=14,
+            ticks=False,
+            grid=False,
+            labelPadding=8,
         ),
     )
+
+
+def _money(currency: str) -> alt.Axis:
+    sign = formats.symbol(currency).replace("'", "")
+    return alt.Axis(
+        labelExpr=f"(datum.value < 0 ? '-' : '') + '{sign}' + format(abs(datum.value), '~s')",
+        tickCount=5,
+        domain=False,
+        ticks=False,
+    )
+
+
+def _legend(order: Sequence[str], shades: Sequence[str], *, has_open: bool) -> None:
+    """Draw the legend as text that wraps and that screen readers meet, unlike the chart's own."""
+    mark = "display:inline-block;width:.7rem;height:.7rem;border-radius:2px;margin-right:.4rem;"
+    items = [
+        f'<span style="white-space:nowrap"><i style="{mark}background:{color}"></i>{escape(name)}'
+        "</span>"
+        for name, color in zip(order, shades, strict=True)
+    ]
+    if has_open:
+        ink = palette.INK[theme()]
+        items.append(
+            f'<span style="white-space:nowrap"><i style="{mark}border:1px solid {ink};'
+            f'background:{ink}40"></i>pale: not final</span>'
+        )
+    st.html(
+        '<div style="display:flex;flex-wrap:wrap;gap:.15rem 1.1rem;font-size:.85rem">'
+        + "".join(items)
+        + "</div>"
+    )
+
+
+def colors(order: Sequence[str], owners: Sequence[str]) -> list[str]:
+    """Return the groups' colours: slots in the order of the owners, grey for the rest."""
+    slots = palette.slots(theme())
+    known = dict.fromkeys([*owners, *order])
+    places = {group: number for number, group in enumerate(known)}
+    return [slots[8] if group == OTHER else slots[places[group] % 8] for group in order]
 
 
 def _rank(order: Sequence[str]) -> str:
@@ -84,10 +163,6 @@ def _rank(order: Sequence[str]) -> str:
 
 def _styled(chart: alt.Chart) -> Any:
     ink, lines = palette.INK[theme()], palette.LINES[theme()]
-    return (
-        chart.configure_axis(
-            labelColor=ink, titleColor=ink, gridColor=lines, domainColor=lines, tickColor=lines
-        )
-        .configure_legend(labelColor=ink)
-        .configure_view(strokeWidth=0)
-    )
+    return chart.configure_axis(
+        labelColor=ink, titleColor=ink, gridColor=lines, domainColor=lines, tickColor=lines
+    ).configure_view(strokeWidth=0)

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 _SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
+_MARKUP: Final = frozenset("\\`*_{}[]()<>#!|$~:^")
 _MILLION: Final = Decimal(1_000_000)
 
 
@@ -26,17 +27,27 @@ def exact(amount: Decimal | None, currency: str) -> str:
     return f"{_sign(amount)}{symbol(currency)}{_rounded(abs(amount), 2):,}"
 
 
+def money(amount: Decimal | None, currency: str) -> str:
+    """Two decimals, as Markdown: a pair of dollar signs would be mathematics."""
+    return escaped(exact(amount, currency))
+
+
 def signed(amount: Decimal, currency: str) -> str:
     """With its sign, also when positive."""
     return f"{'+' if amount > 0 else ''}{card(amount, currency)}"
 
 
-def percent(value: Decimal | None, *, with_sign: bool = False) -> str:
+def percent(value: Decimal | int | None, *, with_sign: bool = False) -> str:
     """One decimal; n/a where there is no base."""
     if value is None:
         return "n/a"
     plus = "+" if with_sign and value > 0 else ""
-    return f"{plus}{_rounded(value, 1):,} %"
+    return f"{plus}{_rounded(Decimal(value), 1):,}%"
+
+
+def escaped(text: str) -> str:
+    """Return a name as text that Markdown shows as it is: no images, links or mathematics."""
+    return "".join(f"\\{c}" if c in _MARKUP else c for c in text)
 
 
 def symbol(currency: str) -> str:
@@ -63,7 +74,7 @@ def spelled(amount: Decimal) -> str:
 
 
 def delta(change: Decimal | None, share: Decimal | None, currency: str) -> str | None:
-    """Spell a card's change: +3.1 % (+$1,204); None where nothing is compared."""
+    """Spell a card's change, +3.1%, in money where there is no base; None: nothing is compared."""
     if change is None:
         return None
-    return f"{percent(share, with_sign=True)} ({signed(change, currency)})"
+    return signed(change, currency) if share is None else percent(share, with_sign=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import streamlit as st
 
 from app.components import formats
@@ -10,22 +13,48 @@ from app.components.scope import Scope
 
 def draw(title: str, scope: Scope) -> None:
     """Draw title, scope sentence and the badge with each account's state behind it."""
-    left, right = st.columns([4, 1.3], vertical_alignment="bottom")
-    with left:
-        st.title(title, anchor=False)
-        st.caption(scope.sentence())
-    with right, st.popover(f"Data through {formats.day(scope.through)}", width="stretch"):
-        st.markdown("**How far each account goes**")
-        st.dataframe(
-            [
-                {
-                    "Account": row["account_id"],
-                    "Delivered through": row["data_through"],
-                    "Final through": row["final_through"],
-                    "Held back": row["blocked_days"],
-                }
-                for row in scope.known
-            ],
-            hide_index=True,
-        )
-        st.caption("Held back: days blocked by rows in quarantine or refused as suspicious.")
+    late = late_accounts(scope)
+    row = st.container(horizontal=True, vertical_alignment="center", gap="small")
+    with row:
+        st.title(title, anchor=False, width="stretch")
+        if late:
+            st.badge(f"{len(late)} late", icon=":material/schedule:", color="orange")
+        with st.popover(
+            f"Data through {formats.day(scope.through)}",
+            type="tertiary",
+            icon=":material/event_available:",
+        ):
+            _accounts(scope)
+    st.caption(scope.sentence())
+
+
+def late_accounts(scope: Scope) -> list[dict[str, Any]]:
+    """Return the active accounts that are more than two days behind the newest."""
+    newest = max(row["data_through"] for row in scope.known if row["data_through"])
+    return [
+        row
+        for row in scope.known
+        if row["state"] == "active"
+        and (row["data_through"] is None or newest - row["data_through"] > timedelta(days=2))
+    ]
+
+
+def _accounts(scope: Scope) -> None:
+    st.markdown("**How far each account goes**")
+    st.table(
+        [
+            {
+                "Account": row["account_id"],
+                "Data through": formats.day(row["data_through"]),
+                "Final through": formats.day(row["final_through"]),
+                "Held back": f"{row['blocked_days'] or 0} days",
+            }
+            for row in scope.known
+        ],
+        border="horizontal",
+        hide_index=True,
+    )
+    st.caption(
+        "Final: the provider will not restate these days. Held back: days with rows in quarantine"
+        " or refused as suspicious; they are in no figure."
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.components import formats, links
 from app.components.cache import ask
 from app.queries import listings
 from app.queries.catalog import METRICS, Basis, metric_of
@@ -21,6 +22,7 @@ class Scope:
     basis: Basis
     providers: tuple[str, ...]
     accounts: tuple[str, ...]
+    first_day: date | None
     through: date
     known: tuple[dict[str, Any], ...]
 
@@ -30,10 +32,16 @@ class Scope:
         chosen = (("provider", self.providers), ("account", self.accounts))
         return tuple((key, values) for key, values in chosen if values)
 
+    @property
+    def provider_order(self) -> list[str]:
+        """All providers in the order that owns the colours, whatever is filtered."""
+        return list(dict.fromkeys(row["provider"] for row in self.known))
+
     def sentence(self) -> str:
-        """Say in words what the figures cover."""
-        where = ", ".join((*self.providers, *self.accounts)) or "all accounts"
-        return f"{METRICS[self.basis].label} cost in {self.currency}, {where}, days in UTC"
+        """Say in words what the figures cover, as Markdown."""
+        where = ", ".join(map(formats.escaped, (*self.providers, *self.accounts)))
+        basis = METRICS[self.basis].label
+        return f"{basis} cost in {self.currency}, {where or 'all accounts'}, days in UTC"
 
 
 def draw() -> Scope | None:
@@ -47,39 +55,61 @@ def draw() -> Scope | None:
     if not delivered or not currencies:
         return None
     with st.sidebar:
-        currency = st.selectbox("Currency", currencies, key="ccy", bind="query-params")
-        basis = st.selectbox(
-            "Cost basis",
-            [each.label for each in METRICS.values()],
-            key="basis",
-            bind="query-params",
-        )
-        providers = st.multiselect(
-            "Provider",
-            sorted({row["provider"] for row in accounts}),
-            key="provider",
-            bind="query-params",
-        )
-        names = st.multiselect(
-            "Account", [row["account_id"] for row in accounts], key="account", bind="query-params"
-        )
+        currency, basis, providers, names = _widgets(accounts, currencies)
+    links.check({"ccy": [currency], "basis": [basis], "provider": providers, "account": names})
     chosen = [
         row
         for row in delivered
         if (not providers or row["provider"] in providers)
         and (not names or row["account_id"] in names)
     ] or delivered
-    if len(currencies) > 1:
-        st.sidebar.caption(f"Currencies are never added up: {', '.join(currencies)}.")
     return Scope(
-        str(currency),
-        metric_of(str(basis)).key,  # type: ignore[arg-type] # a key of the catalogue
+        currency,
+        metric_of(basis).key,  # type: ignore[arg-type] # a key of the catalogue
         tuple(providers),
         tuple(names),
+        min((row["first_day"] for row in chosen if row["first_day"]), default=None),
         # Equal days for all: the last day that every chosen account has delivered.
         min(_active(chosen), default=max(row["data_through"] for row in chosen)),
         tuple(accounts),
     )
+
+
+def reset() -> None:
+    """Take back the global filters; for callbacks."""
+    st.session_state.provider, st.session_state.account = [], []
+
+
+def _widgets(
+    accounts: list[dict[str, Any]], currencies: list[str]
+) -> tuple[str, str, list[str], list[str]]:
+    bases = [each.label for each in METRICS.values()]
+    currency = st.selectbox("Currency", currencies, key="ccy", bind="query-params")
+    if len(currencies) > 1:
+        others = ", ".join(currencies[1:])
+        st.caption(f"{currencies[0]} has the largest cost. Never added up with {others}.")
+    basis = st.selectbox(
+        "Cost basis",
+        bases,
+        key="basis",
+        bind="query-params",
+        help="  \n".join(f"**{each.label}**: {each.description}" for each in METRICS.values()),
+    )
+    providers = st.multiselect(
+        "Provider",
+        list(dict.fromkeys(row["provider"] for row in accounts)),
+        key="provider",
+        bind="query-params",
+        placeholder="All providers",
+    )
+    names = st.multiselect(
+        "Account",
+        [row["account_id"] for row in accounts],
+        key="account",
+        bind="query-params",
+        placeholder="All accounts",
+    )
+    return str(currency), str(basis), list(providers), list(names)
 
 
 def _active(rows: list[dict[str, Any]]) -> list[date]:

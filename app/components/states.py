@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 
 import streamlit as st
 import structlog
 
+from app.components import formats
 from astraeus_pipeline.errors import AstraeusError
 
 _LOG = structlog.get_logger(__name__)
@@ -23,17 +25,40 @@ def no_source() -> None:
     )
 
 
-def nothing_matches() -> None:
-    """Say that the filters leave nothing."""
+def nothing_matches(reset: Callable[[], None]) -> None:
+    """Say that the filters leave nothing, and offer to take them back."""
     st.info(
-        "Nothing matches these filters. Widen the period or reset them.",
+        "Nothing matches: no charges in these days with these filters.",
         icon=":material/filter_alt_off:",
     )
+    st.button("Reset filters", icon=":material/restart_alt:", on_click=reset)
 
 
-def not_final(share: str) -> None:
+def not_final(share: str, amount: str) -> None:
     """Say that part of the figures is estimated."""
-    st.caption(f"{share} of the cost shown is not final yet: pale bars may still change.")
+    st.caption(f"{formats.escaped(amount)} ({share}) is not final: providers may still restate it.")
+
+
+def partly_compared(days: int, wanted: int, first: date | None) -> None:
+    """Say that data begins inside or after the days compared with, so that changes mislead."""
+    if days >= wanted:
+        return
+    begin = f" Data begins on {formats.day(first)}." if first else ""
+    text = (
+        f"Only {days} of the {wanted} days compared with have data."
+        if days
+        else ("The days compared with have no data: changes cannot be told.")
+    )
+    st.warning(text + begin, icon=":material/difference:")
+
+
+def lost_parameters(lost: dict[str, list[str]]) -> None:
+    """Say which parts of the link could not be used."""
+    parts = "; ".join(
+        f"{formats.escaped(key)}: {formats.escaped(', '.join(values))}"
+        for key, values in lost.items()
+    )
+    st.warning(f"The link asks for what is not here, so it was left out ({parts}).")
 
 
 @contextmanager

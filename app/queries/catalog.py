@@ -21,13 +21,19 @@ class Metric:
 
 @dataclass(frozen=True)
 class Dimension:
-    """A column to group and filter by; `missing` is what its nulls are called."""
+    """An expression to group and filter by; `missing` is what its nulls are called."""
 
     key: str
     label: str
     column: str
     missing: str
 
+
+# What people call a provider: FOCUS is a format, so its bills go by their issuers' names.
+PROVIDER_NAME: Final = (
+    "case accounts.provider when 'aws' then 'AWS' when 'focus' then accounts.account_name"
+    " else accounts.provider end"
+)
 
 METRICS: Final = {
     metric.key: metric
@@ -41,19 +47,25 @@ METRICS: Final = {
 DIMENSIONS: Final = {
     dimension.key: dimension
     for dimension in (
-        Dimension("provider", "Provider", "provider", "No provider"),
-        Dimension("category", "Service category", "service_category", "No category"),
-        Dimension("service", "Service", "service_name", "No service"),
-        Dimension("account", "Account", "account_id", "No account"),
-        Dimension("sub_account", "Sub account", "sub_account_id", "No sub account"),
-        Dimension("region", "Region", "region_id", "No region"),
-        Dimension("charge", "Charge category", "charge_category", "No charge category"),
+        Dimension("provider", "Provider", PROVIDER_NAME, "No provider"),
+        Dimension("category", "Service category", "costs.service_category", "No category"),
+        Dimension("service", "Service", "costs.service_name", "No service"),
+        Dimension("account", "Account", "costs.account_id", "No account"),
+        Dimension("sub_account", "Sub account", "costs.sub_account_id", "No sub account"),
+        Dimension("region", "Region", "costs.region_id", "No region"),
+        Dimension("charge", "Charge category", "costs.charge_category", "No charge category"),
     )
 }
+# One row per account whatever its versions are, so that the join can never multiply money.
+SOURCE: Final = (
+    "marts.fct_daily_costs as costs left join (select account_id, min(provider) as provider,"
+    " min(account_name) as account_name from marts.dim_accounts where is_current group by 1)"
+    " as accounts on accounts.account_id = costs.account_id"
+)
 GRAINS: Final[dict[Grain, str]] = {
-    "day": "usage_date",
-    "week": "date_trunc('week', usage_date)::date",
-    "month": "date_trunc('month', usage_date)::date",
+    "day": "costs.usage_date",
+    "week": "date_trunc('week', costs.usage_date)::date",
+    "month": "date_trunc('month', costs.usage_date)::date",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.queries.catalog import DIMENSIONS, GRAINS, METRICS, Basis, Grain
+from app.queries.catalog import DIMENSIONS, GRAINS, METRICS, SOURCE, Basis, Grain
 from astraeus_pipeline.contracts.days import DayRange
 
 
@@ -36,7 +36,7 @@ def compile_costs(query: CostQuery) -> Statement:
     """Return the statement of a cost query.
 
     Columns out: `period` if there is a grain, a column per dimension key, `cost` (numeric),
-    `charges`, `is_final`, `days` (delivered days with charges).
+    `open_cost` (the part that is not final), `charges`, `is_final`, `days` (days with charges).
     Raises: KeyError for a dimension or metric that the catalogue does not have.
     """
     parameters: dict[str, Any] = {
@@ -46,20 +46,22 @@ def compile_costs(query: CostQuery) -> Statement:
     }
     groups = _groups(query, parameters)
     conditions = [
-        "usage_date between :first and :last",
-        "billing_currency = :currency",
+        "costs.usage_date between :first and :last",
+        "costs.billing_currency = :currency",
         *_conditions(query, parameters),
     ]
     names = [alias for alias, _ in groups]
     select = [
         *(f"{expression} as {alias}" for alias, expression in groups),
-        f"sum({METRICS[query.basis].column}) as cost",
-        "sum(charges) as charges",
-        "bool_and(is_final) as is_final",
-        "count(distinct usage_date) as days",
+        f"sum(costs.{METRICS[query.basis].column}) as cost",
+        f"coalesce(sum(costs.{METRICS[query.basis].column}) filter (where not costs.is_final), 0)"
+        " as open_cost",
+        "sum(costs.charges) as charges",
+        "bool_and(costs.is_final) as is_final",
+        "count(distinct costs.usage_date) as days",
     ]
     # Every name below is the catalogue's, every value is bound.
-    sql = f"select {', '.join(select)} from marts.fct_daily_costs where {' and '.join(conditions)}"  # noqa: S608
+    sql = f"select {', '.join(select)} from {SOURCE} where {' and '.join(conditions)}"  # noqa: S608
     if names:
         positions = ", ".join(str(number) for number in range(1, len(names) + 1))
         sql += f" group by {positions} order by {positions}"
@@ -83,3 +85,17 @@ def _conditions(query: CostQuery, parameters: dict[str, Any]) -> list[str]:
         parameters[f"wanted_{key}"] = list(values)
         conditions.append(f"coalesce({dimension.column}, :missing_{key}) = any(:wanted_{key})")
     return conditions
+
+
+def compile_members(key: str, currency: str) -> Statement:
+    """Return the statement that lists a dimension's values, `member`, the dearest first.
+
+    Raises: KeyError for a dimension that the catalogue does not have.
+    """
+    dimension = DIMENSIONS[key]
+    sql = (
+        f"select coalesce({dimension.column}, :missing) as member from {SOURCE}"  # noqa: S608 - names of the catalogue
+        " where costs.billing_currency = :currency"
+        " group by 1 order by sum(abs(costs.billed_cost)) desc, 1"
+    )
+    return Statement(sql, (("currency", currency), ("missing", dimension.missing)))

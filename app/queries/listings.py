@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from app.queries.catalog import PROVIDER_NAME
 from app.queries.compiler import Statement
 
 
@@ -19,9 +20,9 @@ CURRENCIES: Final = _fixed(
 )
 
 ACCOUNTS: Final = _fixed(
-    "select account_id, provider, account_name, state, first_day, data_through, final_through,"
-    " last_delivery_at, blocked_days from marts.dim_accounts where is_current"
-    " order by provider, account_id"
+    f"select account_id, {PROVIDER_NAME} as provider, account_name, state, first_day,"  # noqa: S608 - an expression of the catalogue
+    " data_through, final_through, last_delivery_at, blocked_days"
+    " from marts.dim_accounts as accounts where is_current order by accounts.provider, account_id"
 )
 
 HELD_BACK: Final = _fixed(

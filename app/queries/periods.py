@@ -6,6 +6,7 @@ from calendar import monthrange
 from datetime import date, timedelta
 from typing import Final
 
+from app.queries.catalog import Grain
 from astraeus_pipeline.contracts.days import DayRange
 
 PRESETS: Final = ("Month to date", "Last month", "30 days", "90 days", "12 months", "Custom")
@@ -39,11 +40,44 @@ def compared(days: DayRange, how: str) -> DayRange | None:
     if how == "Last year":
         return DayRange(_months_back(days.first, 12), _months_back(days.last, 12))
     if days.first.day == 1 and days.last <= DayRange.of_month(days.first).last:
-        before = DayRange.of_month(days.first - timedelta(days=1))
-        if days == DayRange.of_month(days.first):
-            return before
-        return DayRange(before.first, min(before.first + (days.last - days.first), before.last))
+        return month_before(days)
+    return days_before(days)
+
+
+def month_before(days: DayRange) -> DayRange:
+    """Return as many days of the month before, clamped; all of it for a whole month."""
+    before = DayRange.of_month(days.first - timedelta(days=1))
+    if days == DayRange.of_month(days.first):
+        return before
+    return DayRange(before.first, min(before.first + (days.last - days.first), before.last))
+
+
+def days_before(days: DayRange) -> DayRange:
+    """Return the equally many days that end before the range."""
     return DayRange(days.first - timedelta(days=len(days)), days.first - timedelta(days=1))
+
+
+def covered(days: DayRange, first: date | None, through: date) -> int:
+    """Return how many of the days there can be data of: from the first to the last delivered."""
+    begin, end = max(days.first, first or days.first), min(days.last, through)
+    return max((end - begin).days + 1, 0)
+
+
+def steps(days: DayRange, grain: Grain) -> list[date]:
+    """Return the first days of all periods of a grain that the range touches, as SQL cuts them."""
+    if grain == "month":
+        return list(days.months())
+    if grain == "week":
+        first = days.first - timedelta(days=days.first.weekday())
+        return list(DayRange(first, days.last))[::7]
+    return list(days)
+
+
+def versus(days: DayRange, compared: DayRange) -> str:
+    """Spell what a range is compared with, and the day counts where they differ."""
+    if len(days) == len(compared):
+        return f"vs {spell(compared)}"
+    return f"vs {spell(compared)} ({len(compared)} days against {len(days)})"
 
 
 def spell(days: DayRange) -> str:

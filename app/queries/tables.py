@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 from app.settings import AppSettings
 from astraeus_pipeline.contracts import money
 
-OTHER: Final = "Other"
+# Not "Other": that is a service category of FOCUS itself.
+OTHER: Final = "All other"
 CHART_GROUPS: Final = 8
 _HUNDRED: Final = Decimal(100)
 
@@ -32,10 +34,15 @@ def total(rows: Iterable[dict[str, Any]]) -> Decimal:
     return money.total(row["cost"] for row in rows if row["cost"] is not None)
 
 
+def add_up(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the exact sum of amounts."""
+    return money.total(amounts)
+
+
 def compare(
     key: str, rows: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]] | None
 ) -> list[GroupCost]:
-    """Return the groups of both periods, dearest first."""
+    """Return the groups of both periods, dearest first; None: there is nothing to compare with."""
     costs = {row[key]: row["cost"] for row in rows}
     previous = {row[key]: row["cost"] for row in before or ()}
     whole = total(rows)
@@ -63,18 +70,81 @@ def movers(groups: Sequence[GroupCost], limit: int) -> list[GroupCost]:
 def charted(
     key: str, rows: Sequence[dict[str, Any]], ranked: Sequence[GroupCost]
 ) -> list[dict[str, Any]]:
-    """Return the rows for a chart: the dearest groups by name, the rest summed as Other."""
+    """Return the rows for a chart: the dearest groups by name, the rest summed as OTHER.
+
+    Every group has a cell in every period that has data; a period without any has none: a gap.
+    """
     named = {each.group for each in ranked[:CHART_GROUPS]}
-    cells: dict[tuple[Any, str], dict[str, Any]] = {}
+    groups = dict.fromkeys(row[key] if row[key] in named else OTHER for row in rows)
+    cells: dict[tuple[Any, str], dict[str, Any]] = {
+        (period, group): {"period": period, "group": group, "cost": money.ZERO, "is_final": True}
+        for period in dict.fromkeys(row["period"] for row in rows)
+        for group in groups
+    }
     for row in rows:
-        group = row[key] if row[key] in named else OTHER
-        cell = cells.setdefault(
-            (row["period"], group),
-            {"period": row["period"], "group": group, "cost": money.ZERO, "is_final": True},
-        )
+        cell = cells[row["period"], row[key] if row[key] in named else OTHER]
         cell["cost"] = money.add(cell["cost"], row["cost"])
         cell["is_final"] = cell["is_final"] and row["is_final"]
     return list(cells.values())
+
+
+def accumulated(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a chart's cells with each group's costs summed up to its period."""
+    sums: dict[str, Decimal] = {}
+    out = []
+    for cell in sorted(cells, key=lambda each: each["period"]):
+        sums[cell["group"]] = money.add(sums.get(cell["group"], money.ZERO), cell["cost"])
+        out.append({**cell, "cost": sums[cell["group"]]})
+    return out
+
+
+def trends(
+    key: str, rows: Sequence[dict[str, Any]], steps: Sequence[date]
+) -> dict[str, list[Decimal | None]]:
+    """Return each group's costs by period; None where no group has data, 0 where only it has none.
+
+    A fall to nothing in a day that was delivered is news, a day not delivered is not.
+    """
+    delivered = {row["period"] for row in rows}
+    costs = {(row[key], row["period"]): row["cost"] for row in rows}
+    return {
+        group: [
+            costs.get((group, step), money.ZERO) if step in delivered else None for step in steps
+        ]
+        for group in dict.fromkeys(row[key] for row in rows)
+    }
+
+
+def line(rows: Sequence[dict[str, Any]], steps: Sequence[date]) -> list[Decimal | None]:
+    """Return the cost of each period, None where there is no data."""
+    costs = {row["period"]: row["cost"] for row in rows}
+    return [costs.get(step) for step in steps]
+
+
+def running(points: Sequence[Decimal | None]) -> list[Decimal | None]:
+    """Return the sums up to each point; None stays None."""
+    whole = money.ZERO
+    out: list[Decimal | None] = []
+    for point in points:
+        whole = money.add(whole, point or money.ZERO)
+        out.append(None if point is None else whole)
+    return out
+
+
+def open_line(rows: Sequence[dict[str, Any]], steps: Sequence[date]) -> list[Decimal | None]:
+    """Return the percentage of each period's cost that is not final, None where there is none."""
+    shares = {
+        row["period"]: row["open_cost"] * _HUNDRED / row["cost"] if row["cost"] else None
+        for row in rows
+    }
+    return [shares.get(step) for step in steps]
+
+
+def ordered(cells: Sequence[dict[str, Any]], order: Sequence[str]) -> list[str]:
+    """Return the groups that the cells have in a given order, then the rest, OTHER last."""
+    shown = {cell["group"] for cell in cells}
+    rest = sorted(shown - {*order, OTHER})
+    return [group for group in (*order, *rest, OTHER) if group in shown]
 
 
 def _group(
@@ -99,10 +169,14 @@ def summed(key: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: group, "cost": cost} for group, cost in sums.items()]
 
 
+def open_cost(rows: Iterable[dict[str, Any]]) -> Decimal:
+    """Return the part of the cost that is not final."""
+    return money.total(row["open_cost"] for row in rows)
+
+
 def open_share(rows: Sequence[dict[str, Any]]) -> Decimal | None:
-    """Return the percentage of the cost that is not final; None if all is."""
-    whole = money.total(abs(row["cost"]) for row in rows)
-    part = money.total(abs(row["cost"]) for row in rows if not row["is_final"])
+    """Return the percentage of the cost that is not final; None if all is, or of no cost."""
+    whole, part = total(rows), open_cost(rows)
     return part * _HUNDRED / whole if part and whole else None
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any, Final
 
 import streamlit as st
 
-from app.components import charts, formats, header, states
+from app.components import cards, charts, filters, formats, header, links, states
 from app.components.cache import ask
 from app.components.scope import Scope
-from app.components.tables import group_table
+from app.components.tables import group_table, plain_table
 from app.queries import periods, tables
 from app.queries.catalog import DIMENSIONS, Dimension, Grain, dimension_of
 from app.queries.compiler import CostQuery, compile_costs
@@ -19,206 +19,236 @@ from app.queries.export import as_csv
 from app.queries.tables import GroupCost
 from astraeus_pipeline.contracts.days import DayRange
 
-# Where a click on a group leads.
-_DRILL: Final = {
-    "Provider": "Account",
-    "Account": "Service",
-    "Service category": "Service",
-    "Service": "Region",
-}
-_GRAINS: Final = ("Day", "Week", "Month")
+_GRAINS: Final[dict[str, Grain]] = {"Day": "day", "Week": "week", "Month": "month"}
+_STYLES: Final = ("Stacked", "Lines", "Running total")
+_COLUMNS: Final = ("cost", "share_percent", "previous", "change", "change_percent")
 _MAX_DAILY: Final = 92
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the controls say: the question, what it is compared with, how it is drawn."""
+
+    query: CostQuery
+    compared: DayRange | None
+    dimension: Dimension
+    grain: Grain
 
 
 def page(scope: Scope) -> None:
     """Draw the page."""
     header.draw("Costs", scope)
-    days, compared, dimension, grain = _controls(scope)
-    drilled = _chips()
-    filters = (*scope.filters, *drilled)
     with states.guarded("The costs"):
-        query = CostQuery(days, scope.currency, scope.basis, (dimension.key,), filters=filters)
-        now = ask(compile_costs(query))
+        choice = _controls(scope)
+        links.warn()
+        filters.chips(choice.query.filters)
+        now = ask(compile_costs(choice.query))
         if not now:
-            states.nothing_matches()
-            st.button("Reset filters", on_click=_reset)
+            states.nothing_matches(filters.reset)
             return
-        before = _before(query, compared)
-        groups = tables.compare(dimension.key, now, before)
-        whole = tables.total(now)
-        _cards(scope, days, compared, groups, whole, before)
-        _chart(scope, query, grain, groups, dimension)
-        _table(scope, days, groups, whole, dimension)
+        before = _before(choice)
+        groups = tables.compare(choice.dimension.key, now, before)
+        by_period = ask(compile_costs(replace(choice.query, grain=choice.grain)))
+        _cards(scope, choice, groups, now, before)
+        with st.container(border=True):
+            _chart(scope, choice, groups, by_period)
+        with st.container(border=True):
+            _table(scope, choice, groups, by_period)
 
 
-def _controls(scope: Scope) -> tuple[DayRange, DayRange | None, Dimension, Grain]:
+def _controls(scope: Scope) -> Choice:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Period", periods.PRESETS, key="period", bind="query-params", width=170)
-        by = st.selectbox(
-            "Group by",
-            [each.label for each in DIMENSIONS.values()],
-            key="by",
+        name = st.segmented_control(
+            "Period",
+            periods.PRESETS,
+            default=periods.PRESETS[0],
+            key="period",
             bind="query-params",
-            width=180,
-        )
-        how = st.selectbox(
-            "Compare", periods.COMPARISONS, key="cmp", bind="query-params", width=170
-        )
-        grain = st.segmented_control(
-            "Grain", _GRAINS, default="Day", key="grain", bind="query-params", required=True
+            required=True,
         )
         custom = _custom(scope) if name == "Custom" else None
-    days = periods.period(str(name), scope.through, custom)
-    chosen: Grain = "week" if grain == "Week" else "month" if grain == "Month" else "day"
+        days = periods.period(str(name), scope.through, custom)
+        grain = st.segmented_control(
+            "Grain", list(_GRAINS), default="Day", key="grain", bind="query-params", required=True
+        )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        labels = [each.label for each in DIMENSIONS.values()]
+        by = st.selectbox("Group by", labels, key="by", bind="query-params", width=190)
+        how = st.selectbox(
+            "Compare with", periods.COMPARISONS, key="cmp", bind="query-params", width=190
+        )
+        wanted = filters.more(scope)
+        links.share(days)
+    links.check({"period": [str(name)], "grain": [str(grain)], "by": [by], "cmp": [how]})
+    chosen = _GRAINS[str(grain)]
     if chosen == "day" and len(days) > _MAX_DAILY:
         chosen = "week"
         st.caption(f"More than {_MAX_DAILY} days are drawn by week.")
-    return days, periods.compared(days, str(how)), dimension_of(str(by)), chosen
+    dimension = dimension_of(by)
+    query = CostQuery(days, scope.currency, scope.basis, (dimension.key,), filters=wanted)
+    return Choice(query, periods.compared(days, how), dimension, chosen)
 
 
 def _custom(scope: Scope) -> tuple[date, date] | None:
     default = (scope.through - timedelta(days=6), scope.through)
-    picked = st.date_input("Days", default, key="dates", bind="query-params", width=230)
+    picked = st.date_input("Days (UTC)", default, key="dates", bind="query-params", width=230)
     # Half a range is a tuple of one while the person is still choosing.
     if isinstance(picked, tuple) and len(picked) == 2:
         return picked[0], picked[1]
     return default
 
 
-def _chips() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Show what was drilled into; a click takes it back."""
-    drilled: dict[str, str] = st.session_state.setdefault("drilled", {})
-    if drilled:
-        with st.container(horizontal=True):
-            for key, value in list(drilled.items()):
-                st.button(
-                    f"{DIMENSIONS[key].label}: {value}",
-                    icon=":material/close:",
-                    key=f"chip_{key}",
-                    on_click=_undrill,
-                    args=(key,),
-                )
-    return tuple((key, (value,)) for key, value in drilled.items())
-
-
-def _undrill(key: str) -> None:
-    st.session_state.drilled.pop(key, None)
-    st.session_state.by = DIMENSIONS[key].label
-
-
-def _reset() -> None:
-    st.session_state.drilled = {}
-    st.session_state.provider, st.session_state.account = [], []
-    st.session_state.period = periods.PRESETS[0]
-
-
-def _before(query: CostQuery, compared: DayRange | None) -> list[dict[str, Any]] | None:
-    if compared is None:
+def _before(choice: Choice) -> list[dict[str, Any]] | None:
+    """Return the groups' costs of the days compared with; None where no day has data."""
+    if choice.compared is None:
         return None
-    return ask(
-        compile_costs(
-            CostQuery(compared, query.currency, query.basis, query.group_by, filters=query.filters)
-        )
-    )
+    query = replace(choice.query, days=choice.compared)
+    return ask(compile_costs(query)) or None
 
 
 def _cards(
     scope: Scope,
-    days: DayRange,
-    compared: DayRange | None,
+    choice: Choice,
     groups: list[GroupCost],
-    whole: Decimal,
+    now: list[dict[str, Any]],
     before: list[dict[str, Any]] | None,
 ) -> None:
-    delta, percent = tables.change(whole, None if before is None else tables.total(before))
-    with st.container(horizontal=True):
-        st.metric(
-            "Total",
-            formats.exact(whole, scope.currency),
-            formats.delta(delta, percent, scope.currency),
-            delta_color="inverse" if tables.is_material(percent) else "off",
-            border=True,
-            height="stretch",
+    days, compared, currency = choice.query.days, choice.compared, scope.currency
+    whole = tables.total(now)
+    delivered = periods.covered(days, scope.first_day, scope.through)
+    former = None if before is None else tables.total(before)
+    former_days, versus = 0, None
+    if compared is not None:
+        versus = periods.versus(days, compared)
+        former_days = periods.covered(compared, scope.first_day, scope.through)
+        states.partly_compared(former_days, len(compared), scope.first_day)
+    is_whole = compared is not None and former_days == len(compared)
+    with cards.grid():
+        cards.cost(
+            periods.spell(days),
+            whole,
+            former if is_whole else None,
+            currency,
+            versus=versus,
+            exact=True,
         )
-        st.metric(
+        cards.cost(
             "Daily average",
-            formats.exact(tables.average(whole, len(days)), scope.currency),
-            border=True,
-            height="stretch",
+            tables.average(whole, delivered) or whole,
+            tables.average(former, former_days),
+            currency,
+            versus="the average before",
+            exact=True,
+            help_text=f"Over {delivered} of {len(days)} days: those delivered.",
         )
         largest = groups[0]
-        st.metric(
-            f"Largest: {largest.group}",
-            formats.exact(largest.cost, scope.currency),
+        cards.figure(
+            f"Largest {choice.dimension.label.lower()}",
+            largest.group,
             formats.percent(largest.share_percent),
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-            height="stretch",
+            note=formats.money(largest.cost, currency),
+            arrow="off",
+            help_text=formats.escaped(largest.group),
         )
-    st.caption(
-        periods.spell(days)
-        + (f" compared with {periods.spell(compared)}" if compared else "")
-        + "."
-    )
+        cards.figure(
+            "Not final yet",
+            formats.percent(tables.open_share(now) or 0),
+            formats.exact(tables.open_cost(now), currency),
+            note="may change",
+            arrow="off",
+        )
 
 
 def _chart(
-    scope: Scope, query: CostQuery, grain: Grain, groups: list[GroupCost], dimension: Dimension
+    scope: Scope, choice: Choice, groups: list[GroupCost], rows: list[dict[str, Any]]
 ) -> None:
-    rows = ask(
-        compile_costs(
-            CostQuery(query.days, query.currency, query.basis, query.group_by, grain, query.filters)
+    dimension, days = choice.dimension, choice.query.days
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(f"Cost by {dimension.label.lower()}", anchor=False, width="stretch")
+        style = st.segmented_control(
+            "Chart",
+            _STYLES,
+            default=_STYLES[0],
+            key="chart",
+            bind="query-params",
+            required=True,
+            label_visibility="collapsed",
         )
+    cells = tables.charted(dimension.key, rows, groups)
+    ranked = [each.group for each in groups[: tables.CHART_GROUPS]]
+    # Providers own their colours; other groups take them by rank.
+    named = scope.provider_order if dimension.key == "provider" else ranked
+    key = f"costs_{dimension.key}_{hash(choice.query)}"
+    charts.costs(
+        tables.accumulated(cells) if style == "Running total" else cells,
+        tables.ordered(cells, named),
+        periods.steps(days, choice.grain),
+        scope.currency,
+        owners=named,
+        key=key,
+        alt_text=f"Cost by {dimension.label.lower()} and {choice.grain}, {periods.spell(days)}."
+        f" {groups[0].group} costs the most:"
+        f" {formats.exact(groups[0].cost, scope.currency)} of"
+        f" {formats.exact(tables.total(rows), scope.currency)}.",
+        lines=style != "Stacked",
+        height=340,
+        on_pick=lambda: pick(key, dimension),
     )
-    shown = tables.charted(dimension.key, rows, groups)
-    order = [each.group for each in groups[: tables.CHART_GROUPS]]
-    if any(row["group"] == tables.OTHER for row in shown):
-        order.append(tables.OTHER)
-    alt_text = (
-        f"Cost by {dimension.label.lower()}, {periods.spell(query.days)}; the dearest is"
-        f" {groups[0].group} with {formats.exact(groups[0].cost, scope.currency)}."
-    )
-    with st.container(border=True):
-        charts.stacked(shown, order, scope.currency, key="chart", alt_text=alt_text)
-        share = tables.open_share(rows)
-        if share:
-            states.not_final(formats.percent(share))
+    below = filters.DRILL.get(dimension.key)
+    if below and style == _STYLES[0]:
+        st.caption(f"Select a segment to see it by {DIMENSIONS[below].label.lower()}.")
 
 
 def _table(
-    scope: Scope, days: DayRange, groups: list[GroupCost], whole: Decimal, dimension: Dimension
+    scope: Scope, choice: Choice, groups: list[GroupCost], rows: list[dict[str, Any]]
 ) -> None:
-    key = f"table_{dimension.key}_{len(st.session_state.get('drilled', {}))}"
-    leads = _DRILL.get(dimension.label)
+    dimension, days, whole = choice.dimension, choice.query.days, tables.total(rows)
+    label, currency, compared = dimension.label, scope.currency, choice.compared
+    columns = _COLUMNS if compared else _COLUMNS[:2]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Breakdown", anchor=False, width="stretch")
+        st.download_button(
+            "CSV",
+            data=lambda: as_csv(groups, label, currency, whole),
+            file_name=f"costs_{dimension.key}_{days.first}_{days.last}_{currency}.csv",
+            mime="text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            type="tertiary",
+            help="The whole table with every decimal",
+        )
+    key = f"table_{dimension.key}_{hash(choice.query)}"
     group_table(
         groups,
-        dimension.label,
-        scope.currency,
+        label,
+        currency,
         key=key,
-        columns=("cost", "share_percent", "previous", "change", "change_percent"),
-        on_select=lambda: _drill(key, dimension, groups) if leads else None,
+        columns=columns,
+        trends=tables.trends(dimension.key, rows, periods.steps(days, choice.grain)),
+        on_select=lambda: open_row(key, dimension, groups),
     )
+    former = [each.previous for each in groups if each.previous is not None]
     st.caption(
-        f"Total {formats.exact(whole, scope.currency)} in {len(groups)} rows; {scope.sentence()}."
-        + (f" Select a row to see its costs by {leads.lower()}." if leads else "")
+        f"Total {formats.money(whole, currency)} in {len(groups)} rows"
+        + (f", previous {formats.money(tables.add_up(former), currency)}" if former else "")
+        + f". {scope.sentence()}."
     )
-    st.download_button(
-        "Download CSV",
-        data=lambda: as_csv(groups, dimension.label, scope.currency, whole),
-        file_name=f"costs_{dimension.key}_{days.first}_{days.last}_{scope.currency}.csv",
-        mime="text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+    with st.expander("As text", icon=":material/table:", on_change="rerun") as text:
+        if text.open:
+            plain_table(groups, label, currency, columns)
 
 
-def _drill(key: str, dimension: Dimension, groups: list[GroupCost]) -> None:
-    picked = st.session_state[key].selection.rows
-    if picked:
-        st.session_state.drilled[dimension.key] = groups[picked[0]].group
-        st.session_state.by = _DRILL[dimension.label]
+def pick(key: str, dimension: Dimension) -> None:
+    """Drill into the segment that was clicked."""
+    for hit in st.session_state[key].selection.get("pick", [])[:1]:
+        filters.drill(dimension, hit["group"])
 
 
-if (current := st.session_state.get("scope")) is not None:
-    page(current)
+def open_row(key: str, dimension: Dimension, groups: list[GroupCost]) -> None:
+    """Drill into the row that was selected."""
+    for number in st.session_state[key].selection.rows[:1]:
+        filters.drill(dimension, groups[number].group)
+
+
+if (scope_now := st.session_state.get("scope")) is not None:
+    page(scope_now)

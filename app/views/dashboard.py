@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import streamlit as st
 
-from app.components import charts, formats, header, states
+from app.components import attention, cards, charts, formats, header, links, scope, states
 from app.components.cache import ask
 from app.components.scope import Scope
 from app.components.tables import group_table
@@ -19,190 +18,178 @@ from astraeus_pipeline.contracts.days import DayRange
 WEEKS = 28
 
 
-def page(scope: Scope) -> None:
+def page(current: Scope) -> None:
     """Draw the page."""
-    header.draw("Dashboard", scope)
-    month = periods.period("Month to date", scope.through)
-    before = periods.compared(month, "Previous period")
+    header.draw("Dashboard", current)
+    links.warn()
+    month = periods.period("Month to date", current.through)
+    before = periods.month_before(month)
+    weeks = DayRange(current.through - timedelta(days=WEEKS - 1), current.through)
     with states.guarded("The month"):
-        _cards(scope, month, before)
+        if not _asked(current, DayRange(before.first, current.through), ()):
+            states.nothing_matches(scope.reset)
+            return
+        _cards(current, month, before, weeks)
     left, right = st.columns([5, 3])
-    with left, st.container(border=True), states.guarded("The last 28 days"):
-        _by_provider(scope)
-    with right, st.container(border=True), states.guarded("The biggest changes"):
-        _changes(scope, month, before)
-    with st.container(border=True), states.guarded("What needs attention"):
-        _attention(scope)
+    with left.container(border=True, height="stretch"), states.guarded("The daily cost"):
+        _daily(current, weeks)
+    with right.container(border=True, height="stretch"), states.guarded("The biggest changes"):
+        _changes(current, month, before)
+    left, right = st.columns([5, 3])
+    with left.container(border=True, height="stretch"), states.guarded("The providers"):
+        _providers(current, weeks)
+    with right.container(border=True, height="stretch"), states.guarded("What needs attention"):
+        _attention(current)
 
 
-def _cards(scope: Scope, month: DayRange, before: DayRange | None) -> None:
-    now, then = _sum(scope, month), _sum(scope, before) if before else None
-    days = ask(
-        compile_costs(
-            CostQuery(
-                _weeks(scope), scope.currency, scope.basis, grain="day", filters=scope.filters
-            )
+def _cards(current: Scope, month: DayRange, before: DayRange, weeks: DayRange) -> None:
+    currency = current.currency
+    daily = _asked(current, weeks, (), by_day=True)
+    spark = tables.line(daily, list(weeks))
+    now, then = _asked(current, month, ()), _asked(current, before, ())
+    earlier = periods.days_before(weeks)
+    last, week_ago = current.through, current.through - timedelta(days=7)
+    latest = tables.total(row for row in daily if row["period"] == last)
+    former = [row for row in daily if row["period"] == week_ago]
+    with cards.grid():
+        cards.cost(
+            "Month to date",
+            tables.total(now),
+            tables.total(then) if then else None,
+            currency,
+            versus=periods.versus(month, before),
+            spark=spark,
+            help_text=f"{periods.spell(month)}. The line is the last {WEEKS} days.",
         )
-    )
-    four_weeks = tables.total(days)
-    earlier = _sum(scope, periods.compared(_weeks(scope), "Previous period"))
-    with st.container(horizontal=True):
-        _card("Month to date", now, then, scope, periods.spell(month), before, days)
-        _card("Last 28 days", four_weeks, earlier, scope, periods.spell(_weeks(scope)), None, None)
-        average = tables.average(four_weeks, len(days))
-        st.metric(
-            "Daily average, 28 days",
-            formats.card(average, scope.currency),
-            border=True,
-            height="stretch",
-            help="Over the days that have charges",
+        past = _asked(current, earlier, ())
+        cards.cost(
+            f"Last {WEEKS} days",
+            tables.total(daily),
+            tables.total(past) if past else None,
+            currency,
+            versus=f"vs {WEEKS} days before",
+            spark=tables.running(spark),
+            help_text=f"{periods.spell(weeks)} {periods.versus(weeks, earlier)}."
+            " The line adds the days up.",
         )
-        held = sum(row["blocked_days"] or 0 for row in scope.known)
-        st.metric(
-            "Days held back",
-            held,
-            border=True,
-            height="stretch",
-            help="Blocked by rows in quarantine or refused as suspicious; none is in the figures",
+        cards.cost(
+            f"{last:%A}, {last.day} {last:%b}",
+            latest,
+            tables.total(former) if former else None,
+            currency,
+            versus=f"vs {week_ago:%A} before",
+            spark=spark[-14:],
+            help_text="The last day that every account has delivered. The line is two weeks.",
+        )
+        cards.figure(
+            "Not final yet",
+            formats.percent(tables.open_share(now) or 0),
+            formats.card(tables.open_cost(now), currency),
+            note="of the month to date",
+            arrow="off",
+            spark=tables.open_line(daily, list(weeks)),
+            help_text="What providers may still restate. The line is the share by day.",
         )
     st.caption(
-        f"{periods.spell(month)}"
-        + (f" compared with {periods.spell(before)}." if before else ".")
-        + " Exactly: "
-        + formats.exact(now, scope.currency)
-    )
-
-
-def _card(
-    label: str,
-    now: Decimal | None,
-    before: Decimal | None,
-    scope: Scope,
-    period: str,
-    compared: DayRange | None,
-    spark: list[dict[str, Any]] | None,
-) -> None:
-    delta, percent = tables.change(now or Decimal(0), before)
-    material = tables.is_material(percent)
-    st.metric(
-        label,
-        formats.card(now, scope.currency),
-        formats.delta(delta, percent, scope.currency),
-        delta_color="inverse" if material else "off",
-        border=True,
-        height="stretch",
-        help=f"{period}"
-        + (f", against {periods.spell(compared)}" if compared else ", against the days before"),
-        chart_data=[float(row["cost"]) for row in spark] if spark else None,
-        chart_type="area",
-    )
-
-
-def _by_provider(scope: Scope) -> None:
-    st.subheader("Last 28 days by provider", anchor=False)
-    query = CostQuery(
-        _weeks(scope), scope.currency, scope.basis, ("provider",), "day", scope.filters
-    )
-    rows = ask(compile_costs(query))
-    if not rows:
-        states.nothing_matches()
-        return
-    ranked = tables.compare("provider", tables.summed("provider", rows), None)
-    order = [each.group for each in ranked]
-    alt_text = f"Daily cost by provider, {periods.spell(_weeks(scope))}; the dearest is {order[0]}."
-    charts.stacked(
-        tables.charted("provider", rows, ranked),
-        order,
-        scope.currency,
-        key="weeks",
-        alt_text=alt_text,
-    )
-    open_cost = tables.open_share(rows)
-    if open_cost:
-        states.not_final(formats.percent(open_cost))
-
-
-def _changes(scope: Scope, month: DayRange, before: DayRange | None) -> None:
-    st.subheader("Biggest changes", anchor=False)
-    if before is None:
-        return
-    st.caption(f"Services, {periods.spell(month)} against {periods.spell(before)}")
-    now, then = _by_service(scope, month), _by_service(scope, before)
-    found = tables.movers(tables.compare("service", now, then), 8)
-    if not found:
-        st.caption("Nothing changed.")
-        return
-    group_table(
-        found, "Service", scope.currency, key="movers", columns=("change", "change_percent")
-    )
-    st.page_link("views/costs.py", label="All services", icon=":material/arrow_forward:")
-
-
-def _attention(scope: Scope) -> None:
-    st.subheader("Needs attention", anchor=False)
-    lines = [*_late(scope), *_held(), *_residuals(), *_restated()]
-    for line in lines or ["Nothing: every account has delivered, and every day ties out."]:
-        st.markdown(f"- {line}")
-
-
-def _late(scope: Scope) -> list[str]:
-    newest = max(row["data_through"] for row in scope.known if row["data_through"])
-    return [
-        f"**{row['account_id']}** is late: data through {formats.day(row['data_through'])},"
-        f" others through {formats.day(newest)}."
-        for row in scope.known
-        if row["state"] == "active"
-        and (row["data_through"] is None or newest - row["data_through"] > timedelta(days=2))
-    ]
-
-
-def _held() -> list[str]:
-    words = {"blocked": "blocked by rows in quarantine", "refused": "refused as suspicious"}
-    return [
-        f"**{row['account_id']}**: {row['days']} days"
-        f" ({periods.spell(DayRange(row['first_day'], row['last_day']))})"
-        f" {words.get(row['state'], 'missing between delivered days')}."
-        for row in ask(listings.HELD_BACK)
-    ]
-
-
-def _residuals() -> list[str]:
-    return [
-        f"**{row['account_id']}** does not tie out: residual {formats.spelled(row['residual'])} in"
-        f" {row['deliveries']} refused deliveries."
-        for row in ask(listings.RESIDUALS)
-    ]
-
-
-def _restated() -> list[str]:
-    return [
-        f"**{row['account_id']}** restated {row['days']} days"
-        f" ({periods.spell(DayRange(row['first_day'], row['last_day']))}):"
-        f" {formats.exact(row['old_cost'], row['currency'])} became"
-        f" {formats.exact(row['new_cost'], row['currency'])}."
-        for row in ask(listings.RESTATED)
-    ]
-
-
-def _by_service(scope: Scope, days: DayRange) -> list[dict[str, Any]]:
-    return ask(
-        compile_costs(
-            CostQuery(days, scope.currency, scope.basis, ("service",), filters=scope.filters)
+        f"{periods.spell(month)}: exactly {formats.money(tables.total(now), currency)}"
+        + (
+            f", {periods.versus(month, before)}: {formats.money(tables.total(then), currency)}."
+            if then
+            else f". No data for {periods.spell(before)}."
         )
     )
 
 
-def _sum(scope: Scope, days: DayRange | None) -> Decimal | None:
-    if days is None:
-        return None
-    query = CostQuery(days, scope.currency, scope.basis, filters=scope.filters)
-    cost: Decimal | None = ask(compile_costs(query))[0]["cost"]
-    return cost
+def _daily(current: Scope, weeks: DayRange) -> None:
+    st.subheader("Daily cost by provider", anchor=False)
+    rows = _asked(current, weeks, ("provider",), by_day=True)
+    ranked = tables.compare("provider", tables.summed("provider", rows), None)
+    cells = tables.charted("provider", rows, ranked)
+    order = tables.ordered(cells, current.provider_order)
+    dearest = ranked[0]
+    charts.costs(
+        cells,
+        order,
+        list(weeks),
+        current.currency,
+        owners=current.provider_order,
+        key="daily",
+        alt_text=f"Daily cost by provider, {periods.spell(weeks)}. {dearest.group} costs the most:"
+        f" {formats.exact(dearest.cost, current.currency)},"
+        f" {formats.percent(dearest.share_percent)} of all.",
+    )
+    if share := tables.open_share(rows):
+        amount = formats.card(tables.open_cost(rows), current.currency)
+        states.not_final(formats.percent(share), amount)
 
 
-def _weeks(scope: Scope) -> DayRange:
-    return DayRange(scope.through - timedelta(days=WEEKS - 1), scope.through)
+def _changes(current: Scope, month: DayRange, before: DayRange) -> None:
+    st.subheader("Biggest changes", anchor=False)
+    st.caption(f"Services, {periods.spell(month)} {periods.versus(month, before)}")
+    now, then = _asked(current, month, ("service",)), _asked(current, before, ("service",))
+    found = tables.movers(tables.compare("service", now, then), 8) if then else []
+    if not found:
+        st.caption("Nothing changed." if then else "There is nothing to compare with yet.")
+        return
+    columns = ("change", "change_percent")
+    group_table(
+        found,
+        "Service",
+        current.currency,
+        key="movers",
+        columns=columns,
+        height="content",
+        label_width=156,
+        is_narrow=True,
+    )
+    st.page_link(
+        "views/costs.py",
+        label="All services",
+        icon=":material/arrow_forward:",
+        query_params={**links.carried(), "by": "Service"},
+    )
 
 
-if (current := st.session_state.get("scope")) is not None:
-    page(current)
+def _providers(current: Scope, weeks: DayRange) -> None:
+    st.subheader(f"Last {WEEKS} days by provider", anchor=False)
+    earlier = periods.days_before(weeks)
+    st.caption(f"{periods.spell(weeks)} {periods.versus(weeks, earlier)}")
+    rows = _asked(current, weeks, ("provider",), by_day=True)
+    before = _asked(current, earlier, ("provider",))
+    group_table(
+        tables.compare("provider", tables.summed("provider", rows), before or None),
+        "Provider",
+        current.currency,
+        key="providers",
+        columns=("cost", "share_percent", "change_percent"),
+        trends=tables.trends("provider", rows, list(weeks)),
+        height="content",
+        label_width=150,
+    )
+    st.caption(f"Total {formats.money(tables.total(rows), current.currency)}.")
+
+
+def _attention(current: Scope) -> None:
+    st.subheader("Needs attention", anchor=False)
+    attention.draw(
+        [
+            *attention.late(header.late_accounts(current), current.through),
+            *attention.held_back(ask(listings.HELD_BACK)),
+            *attention.residuals(ask(listings.RESIDUALS)),
+            *attention.restated(ask(listings.RESTATED)),
+        ]
+    )
+
+
+def _asked(
+    current: Scope, days: DayRange, group_by: tuple[str, ...], *, by_day: bool = False
+) -> list[dict[str, Any]]:
+    """Ask for costs in the page's scope; no row where nothing was charged."""
+    query = CostQuery(
+        days, current.currency, current.basis, group_by, "day" if by_day else None, current.filters
+    )
+    return [row for row in ask(compile_costs(query)) if row["cost"] is not None]
+
+
+if (scope_now := st.session_state.get("scope")) is not None:
+    page(scope_now)

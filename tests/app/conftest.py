@@ -57,6 +57,7 @@ def build(home: Path) -> None:
     done = subprocess.run(
         [
             *(str(Path(sys.executable).with_name("dbt")), "build", "--quiet"),
+            *("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"),
             *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
             *("--target-path", str(home / "target"), "--log-path", str(home / "logs")),
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -50,8 +51,13 @@ def test_the_dashboard_shows_the_month_to_the_cent(marts: Database) -> None:
     month = periods.period("Month to date", THROUGH)
     expected = total(marts, "USD", month.first, month.last)
     assert metric(at, "Month to date") == formats.card(expected, "USD")
-    assert any(formats.exact(expected, "USD") in caption.value for caption in at.caption)
-    assert metric(at, "Days held back") == "0"
+    assert any(formats.money(expected, "USD") in caption.value for caption in at.caption)
+    assert any("All well" in each.value for each in at.markdown)
+    weeks = total(marts, "USD", THROUGH - timedelta(days=27), THROUGH)
+    assert metric(at, "Last 28 days") == formats.card(weeks, "USD")
+    providers = next(each.value for each in at.dataframe if "Cost (USD)" in each.value)
+    assert sum(providers["Cost (USD)"], Decimal(0)) == weeks
+    assert list(providers["Provider"]) == ["Acme"]
 
 
 def test_card_table_footer_export_and_sql_agree(marts: Database) -> None:
@@ -64,8 +70,8 @@ def test_card_table_footer_export_and_sql_agree(marts: Database) -> None:
     assert not at.exception
     month = periods.period("Month to date", THROUGH)
     expected = total(marts, "USD", month.first, month.last)
-    assert metric(at, "Total") == formats.exact(expected, "USD")
-    assert any(f"Total {formats.exact(expected, 'USD')}" in each.value for each in at.caption)
+    assert metric(at, periods.spell(month)) == formats.exact(expected, "USD")
+    assert any(f"Total {formats.money(expected, 'USD')} in" in each.value for each in at.caption)
     shown = at.dataframe[-1].value
     assert sum(shown["Cost (USD)"], Decimal(0)) == expected
     groups = tables.compare(
@@ -81,7 +87,9 @@ def test_filters_come_from_the_url(marts: Database) -> None:
     at = run("costs", ccy="EUR", basis="List")
     assert not at.exception
     month = periods.period("Month to date", THROUGH)
-    assert metric(at, "Total") == formats.exact(total(marts, "EUR", month.first, month.last), "EUR")
+    assert metric(at, periods.spell(month)) == formats.exact(
+        total(marts, "EUR", month.first, month.last), "EUR"
+    )
     assert any(each.value.startswith("List cost in EUR") for each in at.caption)
     at.selectbox(key="by").set_value("Service").run()
     assert len(at.dataframe[-1].value) == 11
@@ -94,9 +102,63 @@ def test_every_grouping_and_period_is_drawn(marts: Database) -> None:
         assert not at.exception, by
         assert not at.error, by
     for period in periods.PRESETS:
-        at.selectbox(key="period").set_value(period).run()
+        at.segmented_control(key="period").set_value(period).run()
         assert not at.exception, period
     assert len(DAYS) > 60
+
+
+def test_filters_are_the_address_and_what_it_cannot_be_is_said(marts: Database) -> None:
+    at = run("costs", by="Nonsense", service="Service C", ccy="USD", region="eu-1")
+    assert not at.exception
+    assert "by: Nonsense" in at.warning[0].value
+    assert "service" not in at.warning[0].value
+    assert list(at.dataframe[-1].value["Provider"]) == ["Acme"]
+    assert at.query_params["service"] == "Service C"
+    at.button(key="chip_service").click().run()
+    assert "service" not in at.query_params
+    assert at.query_params["by"] == "Service"
+    assert len(at.dataframe[-1].value) == 10  # service A has no region
+    at.button(key="dismiss_lost").click().run()
+    assert not at.warning
+
+
+def test_a_comparison_with_days_before_the_first_is_not_made(marts: Database) -> None:
+    at = run("costs", cmp="Last year")
+    assert "have no data" in at.warning[0].value
+    month = periods.period("Month to date", THROUGH)
+    assert next(each.delta for each in at.metric if each.label == periods.spell(month)) == ""
+    at = run("costs", period="30 days", cmp="Previous period")
+    assert not at.warning
+    at = run("costs", period="Custom", dates="2001-01-01/2001-01-02")
+    assert not at.exception
+
+
+def test_a_click_filters_and_groups_by_what_lies_below(marts: Database) -> None:
+    def page() -> None:
+        import streamlit as st
+
+        from app.components import filters
+        from app.queries.catalog import DIMENSIONS
+
+        if "by" not in st.session_state:
+            st.session_state.ccy = "USD"
+            filters.drill(DIMENSIONS["provider"], "Acme")
+            filters.drill(DIMENSIONS["service"], "Other")
+        st.text(
+            f"{st.session_state.by} {st.session_state.provider} {'service' in st.session_state}"
+        )
+
+    assert AppTest.from_function(page).run().text[0].value == "Service ['Acme'] False"
+
+
+def test_every_chart_style_and_grain_is_drawn(marts: Database) -> None:
+    at = run("costs", by="Service", period="90 days")
+    for style in at.segmented_control(key="chart").options:
+        for grain in at.segmented_control(key="grain").options:
+            at.segmented_control(key="chart").set_value(style)
+            at.segmented_control(key="grain").set_value(grain).run()
+            assert not at.exception
+            assert not at.error
 
 
 def test_an_empty_installation_says_how_to_begin(empty: Database) -> None:

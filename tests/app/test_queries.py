@@ -7,12 +7,14 @@ from decimal import Decimal
 
 import pytest
 
+from app.components import formats
 from app.queries import periods, tables
-from app.queries.catalog import DIMENSIONS, METRICS
+from app.queries.catalog import DIMENSIONS, METRICS, PROVIDER_NAME
 from app.queries.compiler import CostQuery, compile_costs
 from app.queries.execute import run
 from app.queries.export import as_csv, safe
 from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.providers.registry import PROVIDERS
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import DAYS
 
@@ -104,7 +106,7 @@ def test_the_chart_folds_small_groups_into_other_without_losing_a_cent() -> None
     shown = tables.charted("g", rows, tables.compare("g", rows, None))
     assert len(shown) == 9
     assert tables.total(shown) == tables.total(rows)
-    assert not next(row for row in shown if row["group"] == "Other")["is_final"]
+    assert not next(row for row in shown if row["group"] == tables.OTHER)["is_final"]
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
@@ -113,3 +115,58 @@ def test_exports_hold_no_formulas(name: str) -> None:
     groups = tables.compare("g", [{"g": name, "cost": Decimal("-1.10")}], None)
     text = as_csv(groups, "Group", "USD", Decimal("-1.10"))
     assert "-1.1," in text and f"'{name.strip()}" in text.replace("\r", "").replace("\t", "") + "'"
+
+
+def test_every_provider_has_a_label() -> None:
+    for key in PROVIDERS:
+        assert f"when '{key}' then" in PROVIDER_NAME
+
+
+@pytest.mark.integration
+def test_versions_of_an_account_do_not_multiply_money(marts: Database) -> None:
+    before = run(compile_costs(CostQuery(DAYS, "USD", group_by=("provider",))))
+    with marts.connect("dbt", autocommit=True) as conn:
+        conn.execute("create table marts.kept as table marts.dim_accounts")
+        conn.execute("insert into marts.dim_accounts table marts.kept")
+        try:
+            assert run(compile_costs(CostQuery(DAYS, "USD", group_by=("provider",)))) == before
+        finally:
+            conn.execute("truncate marts.dim_accounts")
+            conn.execute("insert into marts.dim_accounts table marts.kept")
+            conn.execute("drop table marts.kept")
+
+
+def test_a_day_without_data_is_a_gap_and_a_group_without_any_is_zero() -> None:
+    days = DayRange(date(2026, 1, 1), date(2026, 1, 3))
+    rows = [
+        {"period": date(2026, 1, 1), "g": "a", "cost": Decimal(2), "is_final": True},
+        {"period": date(2026, 1, 3), "g": "b", "cost": Decimal(3), "is_final": True},
+    ]
+    zero = Decimal(0)
+    assert tables.trends("g", rows, list(days)) == {
+        "a": [Decimal(2), None, zero],
+        "b": [zero, None, Decimal(3)],
+    }
+    assert tables.line(rows, list(days)) == [Decimal(2), None, Decimal(3)]
+    assert tables.running([Decimal(2), None, Decimal(3)]) == [Decimal(2), None, Decimal(5)]
+    cells = tables.charted("g", rows, tables.compare("g", rows, None))
+    assert {cell["period"] for cell in cells} == {date(2026, 1, 1), date(2026, 1, 3)}
+    assert [cell["cost"] for cell in tables.accumulated(cells)] == [Decimal(2), zero, 2, 3]
+
+
+def test_steps_are_cut_as_sql_cuts_them() -> None:
+    days = DayRange(date(2026, 1, 30), date(2026, 2, 10))
+    assert periods.steps(days, "week") == [date(2026, 1, 26), date(2026, 2, 2), date(2026, 2, 9)]
+    assert periods.steps(days, "month") == [date(2026, 1, 1), date(2026, 2, 1)]
+    assert len(periods.steps(days, "day")) == len(days)
+
+
+def test_covered_days_are_those_between_first_and_last_delivery() -> None:
+    days = DayRange(date(2026, 1, 1), date(2026, 1, 10))
+    assert periods.covered(days, date(2026, 1, 4), date(2026, 1, 8)) == 5
+    assert periods.covered(days, date(2026, 2, 1), date(2026, 3, 1)) == 0
+    assert periods.covered(days, None, date(2026, 3, 1)) == 10
+
+
+def test_names_cannot_be_markup() -> None:
+    assert formats.escaped("![x](http://e) $1$") == r"\!\[x\]\(http\://e\) \$1\$"

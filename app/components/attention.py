@@ -1,0 +1,119 @@
+"""What needs a person: late accounts, days held back, bills that do not tie out, restatements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, Literal
+
+import streamlit as st
+
+from app.components import formats
+from app.queries import periods
+from astraeus_pipeline.contracts.days import DayRange
+
+_HELD: Final = {
+    "blocked": ("Blocked", "rows in quarantine keep them out of every figure"),
+    "refused": (
+        "Refused",
+        "the delivery shrank suspiciously; `astraeus delivery accept` lets it in",
+    ),
+    "gap": ("Gap", "not delivered, though later days were"),
+}
+_SHOWN: Final = 6
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line: a badge, what happened to whom, and the particulars. Texts are Markdown."""
+
+    badge: str
+    icon: str
+    color: Literal["red", "orange", "gray"]
+    title: str
+    detail: str
+
+
+def draw(items: Sequence[Item]) -> None:
+    """Draw the items, or that there is nothing."""
+    if not items:
+        st.markdown(
+            ":green-badge[:material/check: All well] Every account has delivered, every day ties"
+            " out, nothing was restated in 14 days."
+        )
+    for item in items[:_SHOWN]:
+        st.markdown(f":{item.color}-badge[:material/{item.icon}: {item.badge}] {item.title}")
+        st.caption(item.detail)
+    if len(items) > _SHOWN:
+        st.caption(f"And {len(items) - _SHOWN} more.")
+
+
+def late(rows: Sequence[dict[str, Any]], through: date) -> list[Item]:
+    """Name the accounts that are behind."""
+    return [
+        Item(
+            "Late",
+            "schedule",
+            "orange",
+            f"**{row['account_id']}** is behind",
+            f"Data through {formats.day(row['data_through'])}, others {formats.day(through)};"
+            f" last delivery {_moment(row['last_delivery_at'])}",
+        )
+        for row in rows
+    ]
+
+
+def held_back(rows: Sequence[dict[str, Any]]) -> list[Item]:
+    """Name the days that no figure holds."""
+    return [
+        Item(
+            _HELD[row["state"]][0],
+            "block",
+            "red",
+            f"**{row['account_id']}**: {_days(row['days'])} held back",
+            f"{_range(row)}; {_HELD[row['state']][1]}",
+        )
+        for row in rows
+    ]
+
+
+def residuals(rows: Sequence[dict[str, Any]]) -> list[Item]:
+    """Name the bills that differ from the provider's own total."""
+    return [
+        Item(
+            "Does not tie out",
+            "balance",
+            "red",
+            f"**{row['account_id']}** differs from the provider's total",
+            f"Residual {formats.spelled(row['residual'])}, deliveries refused: {row['deliveries']}",
+        )
+        for row in rows
+    ]
+
+
+def restated(rows: Sequence[dict[str, Any]]) -> list[Item]:
+    """Say which figures providers changed afterwards."""
+    return [
+        Item(
+            "Restated",
+            "history",
+            "gray",
+            f"**{row['account_id']}** restated {_days(row['days'])}",
+            f"{_range(row)}: {formats.money(row['old_cost'], row['currency'])} became"
+            f" {formats.money(row['new_cost'], row['currency'])}",
+        )
+        for row in rows
+    ]
+
+
+def _days(number: int) -> str:
+    return f"{number} day{'s' * (number != 1)}"
+
+
+def _range(row: dict[str, Any]) -> str:
+    return periods.spell(DayRange(row["first_day"], row["last_day"]))
+
+
+def _moment(value: Any) -> str:
+    return "never" if value is None else f"{formats.day(value)} {value:%H:%M} UTC"

@@ -1,0 +1,89 @@
+"""The filters of the Costs page: a multiselect per dimension, kept in the URL, and chips."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from app.components import formats, links, scope
+from app.components.cache import ask
+from app.components.scope import Scope
+from app.queries.catalog import DIMENSIONS, Dimension
+from app.queries.compiler import compile_members
+
+# Provider and account filter every page, from the sidebar.
+MORE: Final = ("category", "service", "sub_account", "region", "charge")
+# Where a click on a group leads.
+DRILL: Final = {
+    "provider": "service",
+    "category": "service",
+    "service": "account",
+    "account": "region",
+    "sub_account": "service",
+    "charge": "service",
+}
+
+Filters = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def more(current: Scope) -> Filters:
+    """Draw the page's own filters; return them with the scope's. Raises: DatabaseError."""
+    chosen = {}
+    with st.popover("Filters", icon=":material/filter_list:"):
+        for key in MORE:
+            members = [row["member"] for row in ask(compile_members(key, current.currency))]
+            chosen[key] = st.multiselect(
+                DIMENSIONS[key].label,
+                members,
+                key=key,
+                bind="query-params",
+                placeholder="All",
+                width=320,
+            )
+    links.check(chosen)
+    return (*current.filters, *((key, tuple(each)) for key, each in chosen.items() if each))
+
+
+def chips(filters: Filters) -> None:
+    """Show every filter that is set; a click takes it back."""
+    if not filters:
+        return
+    with st.container(horizontal=True, gap="xsmall"):
+        for key, values in filters:
+            names = ", ".join(values[:2]) + (f" and {len(values) - 2} more" if values[2:] else "")
+            st.button(
+                f"{DIMENSIONS[key].label}: {formats.escaped(names)}",
+                icon=":material/close:",
+                icon_position="right",
+                key=f"chip_{key}",
+                on_click=take_back,
+                args=(key,),
+                help="Remove this filter",
+            )
+        st.button("Reset", icon=":material/restart_alt:", type="tertiary", on_click=reset)
+
+
+def drill(dimension: Dimension, group: str) -> None:
+    """Filter by a group and group by what lies below it; for callbacks."""
+    if group in [row["member"] for row in _members(dimension)]:
+        st.session_state[dimension.key] = [group]
+        if below := DRILL.get(dimension.key):
+            st.session_state.by = DIMENSIONS[below].label
+
+
+def take_back(key: str) -> None:
+    """Remove a filter and group by its dimension again; for callbacks."""
+    st.session_state[key] = []
+    st.session_state.by = DIMENSIONS[key].label
+
+
+def reset() -> None:
+    """Remove all filters; for callbacks."""
+    scope.reset()
+    for key in MORE:
+        st.session_state[key] = []
+
+
+def _members(dimension: Dimension) -> list[dict[str, str]]:
+    return ask(compile_members(dimension.key, st.session_state.ccy))

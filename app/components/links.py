@@ -1,0 +1,57 @@
+"""The address of a view: what of it was understood, and how to pass it on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from app.components import states
+from astraeus_pipeline.contracts.days import DayRange
+
+
+def remember() -> None:
+    """Keep what the address asks for before widgets drop what they do not know."""
+    if "asked" not in st.session_state:
+        st.session_state.asked = {key: st.query_params.get_all(key) for key in st.query_params}
+        st.session_state.lost = {}
+
+
+def check(shown: Mapping[str, Sequence[str]]) -> None:
+    """Note which values asked for are not among those shown; each key is checked once."""
+    for key, values in shown.items():
+        asked = st.session_state.asked.pop(key, None)
+        missing = [value for value in asked or () if value not in values]
+        if missing:
+            st.session_state.lost[key] = missing
+
+
+def warn() -> None:
+    """Say what of the address was left out, until that is dismissed."""
+    if st.session_state.lost:
+        states.lost_parameters(st.session_state.lost)
+        st.button("Dismiss", key="dismiss_lost", on_click=st.session_state.lost.clear)
+
+
+def carried() -> dict[str, list[str]]:
+    """Return the global parts of the address, which links between pages keep."""
+    kept = ("ccy", "basis", "provider", "account")
+    return {key: st.query_params.get_all(key) for key in kept if key in st.query_params}
+
+
+def share(days: DayRange) -> None:
+    """Offer the address of this view: as it is, or with its days fixed."""
+    with st.popover("Copy link", icon=":material/link:", type="tertiary"):
+        moving = {key: st.query_params.get_all(key) for key in st.query_params}
+        fixed = {**moving, "period": ["Custom"], "dates": [str(days.first), str(days.last)]}
+        st.caption("This view, its period moving on with new data")
+        st.code(_address(moving), language=None, wrap_lines=True)
+        st.caption("This view, its days fixed")
+        st.code(_address(fixed), language=None, wrap_lines=True)
+
+
+def _address(parameters: Mapping[str, Sequence[str]]) -> str:
+    base = (st.context.url or "").split("?", maxsplit=1)[0]
+    query = urlencode(parameters, doseq=True)
+    return f"{base}?{query}" if query else base
