@@ -17,6 +17,7 @@ $(STAMP): requirements.lock pyproject.toml deploy/find-python
 	{ [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); } && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
+	$(BIN)/python deploy/fonts.py && \
 	touch $@
 
 manifest: $(MANIFEST)
