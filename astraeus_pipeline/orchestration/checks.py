@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import dagster as dg
 import psycopg
 from psycopg import sql
 
+from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.orchestration.delivering import Delivered
@@ -57,6 +59,29 @@ def evaluate(
     if table.cost_types:
         gaps = [gap for scope in asked for gap in _sum_gaps(conn, table, *scope)]
         yield _result(TIE_OUT, key, gaps + _residuals(delivered))
+
+
+def standing(
+    conn: psycopg.Connection, table: RawTable, asked: list[tuple[str, DayRange]]
+) -> tuple[int, dict[str, Decimal]]:
+    """Return the rows that stand in the asked days, and their sums by "cost type CURRENCY".
+
+    By the ledger, which the other checks hold against the rows themselves.
+    """
+    rows, sums = 0, dict[str, Decimal]()
+    for scope in asked:
+        found = conn.execute(
+            "select rows, sums from raw.partitions where account_id = %(account)s"
+            " and dataset = %(dataset)s and usage_date between %(first)s and %(last)s",
+            _scope(table, *scope),
+        )
+        for count, by_currency in found:
+            rows += count
+            for currency, by_type in (by_currency or {}).items():
+                for cost_type, amount in by_type.items():
+                    name = f"{cost_type} {currency}"
+                    sums[name] = money.add(sums.get(name, money.ZERO), money.parse(amount))
+    return rows, sums
 
 
 def _result(name: str, key: dg.AssetKey, findings: list[str]) -> dg.AssetCheckResult:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import dagster as dg
 
 from astraeus_pipeline.contracts.columns import Dataset
@@ -11,6 +13,15 @@ from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.orchestration.transform import dbt_resource, transformation_assets
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.providers.registry import PROVIDERS
+
+# Every event is on the run's page; the console of the servers gets what needs attention.
+_CONSOLE: Final = dg.LoggerDefinition(
+    dg.colored_console_logger.logger_fn,
+    config_schema={
+        "log_level": dg.Field(str, default_value="WARNING"),
+        "name": dg.Field(str, default_value="dagster"),
+    },
+)
 
 
 def _datasets() -> list[tuple[Provider, Dataset]]:
@@ -37,4 +48,5 @@ def build_definitions() -> dg.Definitions:
         resources={"ingestion": IngestionResource(), "dbt": dbt_resource()},
         # One step a run: a process for it would double what a run costs.
         executor=dg.in_process_executor,
+        loggers={"console": _CONSOLE},
     )

@@ -4,6 +4,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -64,7 +65,8 @@ def raw_asset(provider: Provider, dataset: Dataset) -> dg.AssetsDefinition:
             _deliver_range(opened, provider, account, dataset, days, delivered)
         with opened.database.connect("loader", autocommit=True) as conn:
             findings = list(checks.evaluate(conn, table, key, asked, delivered))
-        yield from _outcome(context, key, asked, delivered, findings)
+            metadata = _metadata(delivered, *checks.standing(conn, table, asked))
+        yield from _outcome(context, key, asked, delivered, findings, metadata)
 
     return ingest
 
@@ -105,9 +107,9 @@ def _outcome(
     asked: list[tuple[str, DayRange]],
     delivered: Delivered,
     findings: list[dg.AssetCheckResult],
+    metadata: dict[str, Any],
 ) -> Iterator[Any]:
     """Say to Dagster which partitions stand; one event where all do, one each where some do not."""
-    metadata = _metadata(delivered)
     held = delivered.held()
     if not delivered.errors and not held:
         yield dg.MaterializeResult(asset_key=key, metadata=metadata, check_results=findings)
@@ -148,22 +150,16 @@ def _held_back(delivered: Delivered, held: set[tuple[str, date]]) -> LoadError:
     )
 
 
-def _metadata(delivered: Delivered) -> dict[str, Any]:
-    """Return what the asset's page plots: rows, days, money, requests."""
+def _metadata(delivered: Delivered, rows: int, sums: dict[str, Decimal]) -> dict[str, Any]:
+    """Return what the asset's page plots: rows and money that stand, what this run changed."""
     results = delivered.results
-    totals: dict[str, Any] = {}
-    for result in results:
-        for currency, sums in result.sums.items():
-            for cost_type, amount in sums.items():
-                name = f"{cost_type} {currency}"
-                totals[name] = money.add(totals.get(name, money.ZERO), money.parse(amount))
     return {
-        "dagster/row_count": sum(result.rows for result in results),
+        "dagster/row_count": rows,
         "deliveries": [result.delivery_id for result in results],
         "days replaced": len(delivered.days("replaced", "emptied")),
         "days unchanged": len(delivered.days("unchanged")),
         "rows in quarantine": sum(result.quarantined_rows for result in results),
-        **{f"total {name}": money.plain(amount) for name, amount in totals.items()},
+        **{f"total {name}": money.plain(amount) for name, amount in sums.items()},
     }
 
 

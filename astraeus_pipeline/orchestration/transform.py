@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
@@ -16,6 +16,9 @@ from astraeus_pipeline.orchestration.ingest import OWNERS
 from astraeus_pipeline.orchestration.manifest import MANIFEST, PROJECT
 from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.settings import Settings
+
+# Unit tests judge the code, whatever the data: they are for `dbt test`, not for each night's build.
+_BUILD: Final = ["build", "--exclude-resource-type", "unit_test"]
 
 
 class Translator(DagsterDbtTranslator):
@@ -58,7 +61,7 @@ def transformation_assets() -> list[dg.AssetsDefinition]:
         manifest.hand_over(target)
         try:
             with _alone(ingestion):
-                yield from dbt.cli(["build"], context=context, target_path=target).stream()
+                yield from dbt.cli(_BUILD, context=context, target_path=target).stream()
         except KeyError as unknown:  # dagster-dbt's, for a node that its manifest lacks
             raise dg.Failure(
                 f"dbt built {unknown}, which Dagster does not know: the project was changed after"
