@@ -104,7 +104,10 @@ class LandingStore:
         if not self._is_local:
             return None
         scratch = Path(self._base) / "incoming"
-        scratch.mkdir(parents=True, exist_ok=True)
+        if not scratch.exists():
+            # Bills are nobody else's business on a shared machine.
+            Path(self._base).mkdir(parents=True, exist_ok=True, mode=0o700)
+            scratch.mkdir(exist_ok=True, mode=0o700)
         return str(scratch)
 
     @property
