@@ -56,8 +56,8 @@ def symbol(currency: str) -> str:
 
 
 def day(value: date | None) -> str:
-    """14 Oct 2026, or a dash."""
-    return "-" if value is None else f"{value.day} {value:%b %Y}"
+    """14 Oct 2026, or that there is none yet."""
+    return "none yet" if value is None else f"{value.day} {value:%b %Y}"
 
 
 def _sign(amount: Decimal) -> str:

@@ -92,10 +92,10 @@ def _controls(scope: Scope) -> Choice:
 def _custom(scope: Scope) -> tuple[date, date] | None:
     default = (scope.through - timedelta(days=6), scope.through)
     picked = st.date_input("Days (UTC)", default, key="dates", bind="query-params", width=230)
-    # Half a range is a tuple of one while the person is still choosing.
-    if isinstance(picked, tuple) and len(picked) == 2:
-        return picked[0], picked[1]
-    return default
+    # Half a range is a tuple of one while the person is still choosing; so is a single day that
+    # comes from an address, where equal values are kept once.
+    chosen = picked if isinstance(picked, tuple) else (picked,)
+    return (chosen[0], chosen[-1]) if chosen and chosen[0] else default
 
 
 def _before(choice: Choice) -> list[dict[str, Any]] | None:

@@ -128,20 +128,19 @@ def _changes(current: Scope, month: DayRange, before: DayRange) -> None:
     st.caption(f"Services, {periods.spell(month)} {periods.versus(month, before)}")
     now, then = _asked(current, month, ("service",)), _asked(current, before, ("service",))
     found = tables.movers(tables.compare("service", now, then), 8) if then else []
-    if not found:
+    if found:
+        group_table(
+            found,
+            "Service",
+            current.currency,
+            key="movers",
+            columns=("change", "change_percent"),
+            height="content",
+            label_width=156,
+            is_narrow=True,
+        )
+    else:
         st.caption("Nothing changed." if then else "There is nothing to compare with yet.")
-        return
-    columns = ("change", "change_percent")
-    group_table(
-        found,
-        "Service",
-        current.currency,
-        key="movers",
-        columns=columns,
-        height="content",
-        label_width=156,
-        is_narrow=True,
-    )
     st.page_link(
         "views/costs.py",
         label="All services",
