@@ -61,7 +61,7 @@ def compile_costs(query: CostQuery) -> Statement:
         "count(distinct costs.usage_date) as days",
     ]
     # Every name below is the catalogue's, every value is bound.
-    sql = f"select {', '.join(select)} from {SOURCE} where {' and '.join(conditions)}"  # noqa: S608
+    sql = f"select {', '.join(select)} from {SOURCE} where {' and '.join(conditions)}"  # noqa: S608 - names of the catalogue
     if names:
         positions = ", ".join(str(number) for number in range(1, len(names) + 1))
         sql += f" group by {positions} order by {positions}"

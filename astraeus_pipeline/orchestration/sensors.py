@@ -123,7 +123,7 @@ def pending_slices(conn: psycopg.Connection) -> tuple[int, int, datetime] | None
         )
     row = conn.execute(
         # `built` is one of the two literals above.
-        "select count(*), max(p.delivery_id), min(p.changed_at) from raw.partitions p"  # noqa: S608
+        "select count(*), max(p.delivery_id), min(p.changed_at) from raw.partitions p"  # noqa: S608 - literals
         f" left join ({built}) b (account_id, usage_date, billing_period, delivery_id)"
         " using (account_id, usage_date, billing_period)"
         " where p.dataset = 'costs' and p.delivery_id is distinct from b.delivery_id"

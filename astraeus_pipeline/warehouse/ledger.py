@@ -197,7 +197,7 @@ def standing(conn: psycopg.Connection, fetched: Fetched) -> dict[Slice, Standing
     cursor = conn.cursor(row_factory=dict_row)
     cursor.execute(
         # The scope is one of the two literals above.
-        "select partitions.usage_date, partitions.billing_period, partitions.delivery_id,"  # noqa: S608
+        "select partitions.usage_date, partitions.billing_period, partitions.delivery_id,"  # noqa: S608 - literals
         " partitions.digest, partitions.rows, partitions.sums, refused.digest as refused_digest"
         " from raw.partitions left join raw.delivery_days as refused"
         " on refused.delivery_id = partitions.blocked_by and partitions.state = 'refused'"

@@ -49,7 +49,7 @@ def test_every_metric_and_dimension_can_be_asked(marts: Database) -> None:
     whole = run(compile_costs(CostQuery(DAYS, "USD")))[0]["cost"]
     for basis in METRICS:
         for key in DIMENSIONS:
-            rows = run(compile_costs(CostQuery(DAYS, "USD", basis, (key,))))  # type: ignore[arg-type]
+            rows = run(compile_costs(CostQuery(DAYS, "USD", basis, (key,))))
             assert tables.total(rows) == whole
     missing = (("region", ("No region",)),)
     assert 0 < run(compile_costs(CostQuery(DAYS, "USD", filters=missing)))[0]["cost"] < whole

@@ -27,7 +27,7 @@ def conn(database: Database) -> Iterator[psycopg.Connection]:
 
 def new(slug: str = "acme", **more: object) -> NewAccount:
     values = {"name": "Acme", "config": {"url": "bills"}, "credentials": {}, **more}
-    return NewAccount(slug=slug, provider="focus", **values)  # type: ignore[arg-type]
+    return NewAccount(slug=slug, provider="focus", **values)
 
 
 def test_credentials_are_opened_on_request_only(conn: psycopg.Connection) -> None:
@@ -106,5 +106,5 @@ def test_every_change_is_audited_and_no_secret_with_it(conn: psycopg.Connection)
 
 @pytest.mark.parametrize("role", ["dbt", "loader", "reader"])
 def test_no_other_role_reads_sealed_credentials(database: Database, role: str) -> None:
-    with database.connect(role) as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):  # type: ignore[arg-type]
+    with database.connect(role) as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
         conn.execute("select sealed_credentials from app.accounts")

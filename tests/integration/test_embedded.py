@@ -129,14 +129,14 @@ def test_each_role_logs_in_and_stays_within_its_limits(database: Database) -> No
     for role, statements in refused.items():
         for statement in statements:
             with (
-                database.connect(role) as conn,  # type: ignore[arg-type]
+                database.connect(role) as conn,
                 pytest.raises(psycopg.errors.InsufficientPrivilege),
             ):
                 conn.execute(statement)
 
 
 def test_a_database_that_is_gone_is_a_plain_sentence(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, database_url="postgresql://u:canary@127.0.0.1:1/d")  # type: ignore[arg-type]
+    settings = Settings(home=tmp_path, database_url="postgresql://u:canary@127.0.0.1:1/d")
     with pytest.raises(Exception, match="refused a connection") as caught:
         open_database(settings).connect("admin")
     assert "canary" not in str(caught.value)

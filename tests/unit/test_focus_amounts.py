@@ -140,7 +140,7 @@ def test_any_decimal_survives_csv_and_parquet(texts: list[str]) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows), sink)
     for data, kind in ((csv_text(rows), "csv"), (sink.getvalue().to_pybytes(), "parquet")):
-        table = tables.open_table(pa.BufferReader(data), kind, "x")  # type: ignore[arg-type]
+        table = tables.open_table(pa.BufferReader(data), kind, "x")
         typer = records.Typer("x", records.match_header(table.names, "x"), None, None)
         got = [
             value

@@ -48,7 +48,7 @@ def test_every_role_has_a_password_of_its_own_derived_from_the_admins(external: 
 def test_a_roles_url_keeps_server_and_options(external: Settings, role: str) -> None:
     url = open_database(external).url(role, "psycopg2")  # type: ignore[arg-type] # parametrized
     assert (url.drivername, url.host, url.port) == ("postgresql+psycopg2", "db.example.com", 6432)
-    assert (url.username, url.database) == (role_name(role), "bills")  # type: ignore[arg-type]
+    assert (url.username, url.database) == (role_name(role), "bills")
     assert url.query == {"sslmode": "require"}
 
 
