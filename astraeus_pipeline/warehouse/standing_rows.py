@@ -104,12 +104,13 @@ def verify(
 def _stored_facts(
     conn: psycopg.Connection, table: RawTable, owner: RowOwner, written: Iterable[Slice]
 ) -> dict[Slice, SliceFacts]:
-    days = [each.usage_date for each in written]
     currency = _column(table.currency)
+    # Days one by one, not as a span: of a month shared by many accounts, the index then gives
+    # this account's rows alone.
     query = sql.SQL(
         "select usage_date, billing_period, {currency}, count(*){sums} from {table}"
-        " where account_id = %(account)s and delivery_id = %(delivery)s"
-        " and usage_date between %(first)s and %(last)s group by 1, 2, 3"
+        " where account_id = %(account)s and usage_date = any(%(days)s)"
+        " and delivery_id = %(delivery)s group by 1, 2, 3"
     ).format(
         currency=currency,
         sums=sql.SQL(", ") + _sums(table) if table.cost_types else sql.SQL(""),
@@ -119,8 +120,7 @@ def _stored_facts(
     parameters = {
         "account": owner.account_id,
         "delivery": owner.delivery_id,
-        "first": min(days),
-        "last": max(days),
+        "days": sorted({each.usage_date for each in written}),
     }
     for row in conn.execute(query, parameters):
         facts = found.setdefault(Slice(row[0], row[1]), SliceFacts())
