@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from astraeus_pipeline.contracts import FOCUS_COSTS
 from astraeus_pipeline.contracts.columns import DECIMAL_SCALES
-from astraeus_pipeline.providers.focus import amounts, records, tables
-from astraeus_pipeline.providers.focus.cells import Notes
+from astraeus_pipeline.exports import amounts, records, tables
+from astraeus_pipeline.exports.cells import Notes
+from astraeus_pipeline.exports.focus import focus_dialect
 from astraeus_pipeline.warehouse.landing import LandingStore
 from tests.fixtures.focus_files import account, csv_text, deliver, line, only
 
@@ -141,7 +143,8 @@ def test_any_decimal_survives_csv_and_parquet(texts: list[str]) -> None:
     pq.write_table(pa.Table.from_pylist(rows), sink)
     for data, kind in ((csv_text(rows), "csv"), (sink.getvalue().to_pybytes(), "parquet")):
         table = tables.open_table(pa.BufferReader(data), kind, "x")
-        typer = records.Typer("x", records.match_header(table.names, "x"), None, None)
+        dialect = focus_dialect(FOCUS_COSTS)
+        typer = records.Typer(dialect, "x", dialect.match(table.names, "x"), None, None)
         got = [
             value
             for batch in table.batches

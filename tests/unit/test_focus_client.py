@@ -14,8 +14,8 @@ from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from astraeus_pipeline.errors import AuthError, ConfigError, PermanentError, TransientError
+from astraeus_pipeline.exports.store import FileStore, open_store, translated
 from astraeus_pipeline.providers.focus import FOCUS, FocusConfig
-from astraeus_pipeline.providers.focus.client import FileStore, open_store, translated
 from astraeus_pipeline.warehouse.landing import LandingStore
 from tests.fixtures.focus_blobs import CHANGED, serve_blobs
 from tests.fixtures.focus_files import OCTOBER, account, csv_text, deliver, line, only, write

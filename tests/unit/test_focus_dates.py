@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.providers.focus import FOCUS, dates
+from astraeus_pipeline.exports import dates
+from astraeus_pipeline.providers.focus import FOCUS
 
 
 @pytest.mark.parametrize(

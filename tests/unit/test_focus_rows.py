@@ -16,7 +16,8 @@ import pytest
 from astraeus_pipeline.contracts import FOCUS_COSTS
 from astraeus_pipeline.contracts.columns import arrow_type
 from astraeus_pipeline.errors import PayloadError
-from astraeus_pipeline.providers.focus import FOCUS, tables
+from astraeus_pipeline.exports import tables
+from astraeus_pipeline.providers.focus import FOCUS
 from astraeus_pipeline.warehouse.landing import LandingStore
 from tests.fixtures.focus_files import OCTOBER, Delivered, account, csv_text, deliver, line, only
 from tests.fixtures.focus_files import write as write_file

@@ -14,7 +14,8 @@ import pytest
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import PayloadError, PermanentError
-from astraeus_pipeline.providers.focus import FOCUS, versions
+from astraeus_pipeline.exports import versions
+from astraeus_pipeline.providers.focus import FOCUS
 from astraeus_pipeline.warehouse.landing import LandingStore
 from tests.fixtures.focus_files import OCTOBER, account, csv_text, deliver, line, only, write
 

@@ -15,15 +15,17 @@ from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part, RowBatch
 from astraeus_pipeline.contracts.focus import FOCUS_COSTS
 from astraeus_pipeline.contracts.windows import open_months
-from astraeus_pipeline.errors import ConfigError, NotObtainable, PermanentError, TransientError
+from astraeus_pipeline.errors import ConfigError, NotObtainable, PermanentError
+from astraeus_pipeline.exports import reading, selection, versions
+from astraeus_pipeline.exports.contents import Inspector
+from astraeus_pipeline.exports.focus import focus_dialect, guess_version
+from astraeus_pipeline.exports.store import FileStore, StoredFile, open_store
+from astraeus_pipeline.exports.tables import OpenFile
 from astraeus_pipeline.providers.base import CredentialField, Identity, Provider
-from astraeus_pipeline.providers.focus import client, reading, records, selection, versions
-from astraeus_pipeline.providers.focus.client import FileStore, StoredFile
 from astraeus_pipeline.providers.focus.config import FocusConfig
-from astraeus_pipeline.providers.focus.contents import Inspector
-from astraeus_pipeline.providers.focus.tables import OpenFile
 
 _LAST_DAY_OF_DAILY_REREAD: Final = 15
+_DIALECT: Final = focus_dialect(FOCUS_COSTS)
 
 __all__ = ["FOCUS", "FocusConfig", "FocusProvider"]
 
@@ -62,7 +64,7 @@ class FocusProvider(Provider):
         newest = max(files, key=lambda each: each.modified)
         names = _header(store, newest)
         months = sorted({hint for each in files if (hint := versions.month_hint(each.path))})
-        version = records.guess_version(names)
+        version = guess_version(_DIALECT, names)
         return Identity(
             f"{len(files)} files with FOCUS {version} columns at {store.url}",
             {
@@ -88,13 +90,13 @@ class FocusProvider(Provider):
         if dataset != "costs":
             raise NotObtainable(f"FOCUS files hold costs, not {dataset} (account {account.slug}).")
         store, config = _open_store(account)
-        inspector = Inspector(store, config.date_order)
+        inspector = Inspector(store, config.date_order, _DIALECT)
         parts: dict[StoredFile, Part] = {}
         try:
             for found in selection.select(store, store.list(), days, inspector):
                 for file in found.files:
                     if file not in parts:
-                        parts[file] = _land(store, file, landing)
+                        parts[file] = reading.land(store, file, landing)
                 unique = {parts[file].sha256: parts[file] for file in reversed(found.files)}
                 data = tuple(reversed(unique.values()))
                 yield Fetched(
@@ -118,7 +120,7 @@ class FocusProvider(Provider):
         `row_number` counts the rows of all parts, those of other months included.
         Raises: PayloadError if a part is cut off, or not what its name says.
         """
-        notes = yield from reading.rows(fetched, landing)
+        notes = yield from reading.rows(fetched, landing, lambda _: _DIALECT)
         if notes.counts:
             structlog.get_logger(__name__).info(
                 "focus.normalised",
@@ -139,23 +141,14 @@ def _open_store(account: Account) -> tuple[FileStore, FocusConfig]:
         raise ConfigError(
             f"The configuration of account {account.slug} is wrong: {problems}."
         ) from error
-    return client.open_store(config, account.open_secrets()), config
+    return open_store(config, account.open_secrets()), config
 
 
 def _header(store: FileStore, file: StoredFile) -> list[str]:
     assert file.media_type is not None  # noqa: S101  # only such files are handed in
     with OpenFile(file.path, file.media_type, lambda: store.open(file)).read() as table:
-        records.match_header(table.names, file.path)
+        _DIALECT.match(table.names, file.path)
         return table.names
-
-
-def _land(store: FileStore, file: StoredFile, landing: Landing) -> Part:
-    """Store a file, and make sure that it is still the one that was looked into."""
-    assert file.media_type is not None  # noqa: S101  # selection yields no others
-    part = landing.put(file.path, store.chunks(file), file.media_type)
-    if store.stat(file) != file:
-        raise TransientError(f"{store.url} ({file.path}) changed while it was read.")
-    return part
 
 
 def _days(found: selection.MonthFiles, asked: DayRange) -> DayRange:

@@ -8,10 +8,10 @@ from datetime import date
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import PayloadError, PermanentError
-from astraeus_pipeline.providers.focus import manifests, versions
-from astraeus_pipeline.providers.focus.client import FileStore, StoredFile
-from astraeus_pipeline.providers.focus.contents import Contents, Inspector, MonthContents
-from astraeus_pipeline.providers.focus.manifests import Manifest
+from astraeus_pipeline.exports import manifests, versions
+from astraeus_pipeline.exports.contents import Contents, Inspector, MonthContents
+from astraeus_pipeline.exports.manifests import Manifest
+from astraeus_pipeline.exports.store import Store, StoredFile
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class MonthFiles:
 
 
 def select(
-    store: FileStore, listing: list[StoredFile], days: DayRange, inspector: Inspector
+    store: Store, listing: list[StoredFile], days: DayRange, inspector: Inspector
 ) -> Iterator[MonthFiles]:
     """Yield the months that `days` touch and that files hold, in order.
 

@@ -14,9 +14,9 @@ from typing import Final, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from astraeus_pipeline.providers.focus import dates, objects
-from astraeus_pipeline.providers.focus.dates import DateOrder
-from astraeus_pipeline.providers.focus.objects import Normal, lowest_byte, used_bytes
+from astraeus_pipeline.exports import dates, objects
+from astraeus_pipeline.exports.dates import DateOrder
+from astraeus_pipeline.exports.objects import Normal, lowest_byte, used_bytes
 
 TIME: Final = pa.timestamp("us", tz="UTC")
 NULL_TEXTS: Final = pa.array(["", "NULL", "null", "Null", "None", "NONE", "\\N"])
@@ -109,6 +109,12 @@ def times(column: pa.Array, order: DateOrder | None, notes: Notes) -> Typed:
     if parsed.bad is None:
         return Typed(array)
     return Typed(array, parsed.bad.take(encoded.indices).fill_null(False))
+
+
+def days(column: pa.Array, order: DateOrder | None, notes: Notes) -> Typed:
+    """Return the column as UTC days; a time of day is cut off. Raises: as `times`."""
+    typed = times(column, order, notes)
+    return Typed(typed.array.cast(pa.date32()), typed.bad)
 
 
 def json_objects(column: pa.Array, notes: Notes) -> tuple[pa.StringArray, pa.StringArray | None]:

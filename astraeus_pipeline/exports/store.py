@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, Protocol, cast
 
 import pyarrow as pa
 from pyarrow import fs
@@ -27,7 +27,7 @@ from astraeus_pipeline.errors import (
     ProviderError,
     TransientError,
 )
-from astraeus_pipeline.providers.focus.config import FocusConfig
+from astraeus_pipeline.exports.place import Place
 
 _CHUNK: Final = 1 << 20
 _SUFFIXES: Final[dict[str, MediaType]] = {
@@ -56,11 +56,15 @@ _PASSING: Final = re.compile(
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One file below the account's url; `path` is relative to it, `modified` in UTC."""
+    """One file below the account's url; `path` is relative to it, `modified` in UTC.
+
+    `version` is the store's own mark of this content (an ETag), "" where it has none.
+    """
 
     path: str
     size: int
     modified: datetime
+    version: str = ""
 
     @property
     def media_type(self) -> MediaType | None:
@@ -69,14 +73,42 @@ class StoredFile:
         return next((kind for end, kind in _SUFFIXES.items() if name.endswith(end)), None)
 
 
+class Store(Protocol):
+    """The face that choosing and reading files need; `FileStore` has it, others may.
+
+    url: what messages call the place. Errors come out as ours.
+    """
+
+    @property
+    def url(self) -> str:
+        """The place, for messages."""
+        ...
+
+    def list(self) -> list[StoredFile]:
+        """List all files, by path. Raises: ConfigError, AuthError, TransientError."""
+        ...
+
+    def stat(self, file: StoredFile) -> StoredFile:
+        """Look at one file again; another value than before tells that it changed."""
+        ...
+
+    def open(self, file: StoredFile) -> AbstractContextManager[BinaryIO]:
+        """Open a file for random access."""
+        ...
+
+    def chunks(self, file: StoredFile) -> Iterator[bytes]:
+        """Stream the bytes of a file. Raises: TransientError if they are cut off."""
+        ...
+
+
 class FileStore:
     """Files below one root, as their listing and their bytes."""
 
-    def __init__(self, file_system: fs.FileSystem, root: str, config: FocusConfig) -> None:
+    def __init__(self, file_system: fs.FileSystem, root: str, place: Place) -> None:
         self._fs = file_system
         self.root = root
-        self.url = config.url
-        self._config = config
+        self.url = place.url
+        self._place = place
         self._is_single_file = False
 
     def list(self) -> list[StoredFile]:
@@ -141,7 +173,7 @@ class FileStore:
         # Names with a leading dot or underscore are what writers keep for themselves.
         if any(part.startswith((".", "_")) for part in file.path.split("/")):
             return False
-        return file.path.lower().endswith(".json") or self._config.lets_through(file.path)
+        return file.path.lower().endswith(".json") or self._place.lets_through(file.path)
 
 
 class _Guarded:
@@ -172,34 +204,37 @@ class _Guarded:
         self.closed = True
 
 
-def open_store(config: FocusConfig, secrets: Secrets) -> FileStore:
+def open_store(place: Place, secrets: Secrets, credential: object = None) -> FileStore:
     """Open the place that an account's url names, with its credentials or the ambient ones.
 
+    `secrets` may hold aws_access_key_id, aws_secret_access_key and aws_session_token for S3;
+    azure_connection_string, azure_account_key or azure_sas_token for Blob, where `credential` may
+    be an asynchronous token credential of azure.identity.aio instead.
     Raises: ConfigError, AuthError, TransientError.
     """
-    with translated(config.url):
-        if config.scheme == "file":
-            return FileStore(fs.LocalFileSystem(), config.root, config)
-        if config.scheme == "s3":
-            return FileStore(_open_s3(config, secrets), config.root, config)
-        return FileStore(_open_blob(config, secrets), config.root, config)
+    with translated(place.url):
+        if place.scheme == "file":
+            return FileStore(fs.LocalFileSystem(), place.root, place)
+        if place.scheme == "s3":
+            return FileStore(_open_s3(place, secrets), place.root, place)
+        return FileStore(_open_blob(place, secrets, credential), place.root, place)
 
 
-def _open_s3(config: FocusConfig, secrets: Secrets) -> fs.FileSystem:
-    region = config.region
+def _open_s3(place: Place, secrets: Secrets) -> fs.FileSystem:
+    region = place.region
     if region is None:
-        bucket = config.root.split("/")[0]
-        region = "us-east-1" if config.endpoint_url else fs.resolve_s3_region(bucket)
+        bucket = place.root.split("/")[0]
+        region = "us-east-1" if place.endpoint_url else fs.resolve_s3_region(bucket)
     options: dict[str, Any] = {
         "region": region,
         "connect_timeout": 10,
         "request_timeout": 60,
         "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=4),
     }
-    if config.endpoint_url:
-        scheme, _, host = config.endpoint_url.partition("://")
+    if place.endpoint_url:
+        scheme, _, host = place.endpoint_url.partition("://")
         options |= {"endpoint_override": host, "scheme": scheme}
-    if config.anonymous:
+    if place.anonymous:
         options["anonymous"] = True
     elif "aws_access_key_id" in secrets:
         options |= {
@@ -210,24 +245,25 @@ def _open_s3(config: FocusConfig, secrets: Secrets) -> fs.FileSystem:
     return fs.S3FileSystem(**options)
 
 
-def _open_blob(config: FocusConfig, secrets: Secrets) -> fs.FileSystem:
+def _open_blob(place: Place, secrets: Secrets, credential: object) -> fs.FileSystem:
     import adlfs  # slow to import, and only needed here
 
     connection = _open(secrets, "azure_connection_string")
     if connection:
         blob = adlfs.AzureBlobFileSystem(connection_string=connection)
-    elif config.storage_account:
+    elif place.storage_account:
         key, sas = _open(secrets, "azure_account_key"), _open(secrets, "azure_sas_token")
         blob = adlfs.AzureBlobFileSystem(
-            account_name=config.storage_account,
+            account_name=place.storage_account,
             account_key=key,
             sas_token=sas,
-            anon=config.anonymous,
-            account_host=_host(config.endpoint_url),
+            credential=credential,
+            anon=place.anonymous,
+            account_host=_host(place.endpoint_url),
         )
     else:
         raise ConfigError(
-            f"{config.url} does not say which storage account it is in.",
+            f"{place.url} does not say which storage account it is in.",
             hint="Write abfs://container@account.dfs.core.windows.net/prefix, set storage_account, "
             "or give a connection string.",
         )

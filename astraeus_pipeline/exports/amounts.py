@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from astraeus_pipeline.contracts.columns import DECIMAL_PRECISION, DECIMAL_SCALES
-from astraeus_pipeline.providers.focus.cells import Notes, Typed, is_text, text
-from astraeus_pipeline.providers.focus.objects import highest_byte
+from astraeus_pipeline.exports.cells import Notes, Typed, is_text, text
+from astraeus_pipeline.exports.objects import highest_byte
 
 _PLAIN: Final = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)$"
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")

@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from astraeus_pipeline.errors import PayloadError
-from astraeus_pipeline.providers.focus import dates
-from astraeus_pipeline.providers.focus.client import StoredFile
-from astraeus_pipeline.providers.focus.versions import folder_month, month_hint, read_name
+from astraeus_pipeline.exports import dates
+from astraeus_pipeline.exports.store import StoredFile
+from astraeus_pipeline.exports.versions import folder_month, month_hint, read_name
 
 
 @dataclass(frozen=True)

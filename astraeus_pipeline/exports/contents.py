@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from astraeus_pipeline.errors import PayloadError
-from astraeus_pipeline.providers.focus import cells, dates, records, tables
-from astraeus_pipeline.providers.focus.client import FileStore, StoredFile
-from astraeus_pipeline.providers.focus.dates import DateOrder
-from astraeus_pipeline.providers.focus.tables import OpenFile
+from astraeus_pipeline.exports import cells, dates, records, tables
+from astraeus_pipeline.exports.dates import DateOrder
+from astraeus_pipeline.exports.dialect import Dialect, Header
+from astraeus_pipeline.exports.store import Store, StoredFile
+from astraeus_pipeline.exports.tables import OpenFile
 
-_TIMES: Final = (
-    "billing_period_start",
-    "charge_period_start",
-    "billing_period_end",
-    "charge_period_end",
-)
+_Choice = Callable[[Header], Sequence[str]]
 
 
 @dataclass
@@ -45,9 +40,10 @@ class Contents:
 class Inspector:
     """Looks into files, each once: by path, size and time of change."""
 
-    def __init__(self, store: FileStore, order: DateOrder | None) -> None:
+    def __init__(self, store: Store, order: DateOrder | None, dialect: Dialect) -> None:
         self._store = store
         self._order = order
+        self._dialect = dialect
         self._known: dict[StoredFile, Contents] = {}
 
     def inspect(self, file: StoredFile) -> Contents:
@@ -61,18 +57,18 @@ class Inspector:
             if kind is None:
                 raise PayloadError(f"{file.path} is neither CSV, CSV.gz nor Parquet.")
             opened = OpenFile(file.path, kind, lambda: self._store.open(file))
-            self._known[file] = _contents(opened, self._order)
+            self._known[file] = look_into(opened, self._order, self._dialect)
         return self._known[file]
 
 
-def decide_order(file: OpenFile, given: DateOrder | None) -> DateOrder | None:
+def decide_order(file: OpenFile, given: DateOrder | None, dialect: Dialect) -> DateOrder | None:
     """Return the order of the slashed dates of a file: as given, else as all its dates tell.
 
     Raises: PayloadError if no date of the file tells.
     """
     if given is not None:
         return given
-    with file.read(_names_of(file)) as table:
+    with file.read(_names_of(file, dialect, dialect.times)) as table:
         order = dates.infer_order(_distinct_texts(table))
     if order is None:
         raise PayloadError(
@@ -82,20 +78,22 @@ def decide_order(file: OpenFile, given: DateOrder | None) -> DateOrder | None:
     return order
 
 
-def _contents(file: OpenFile, given: DateOrder | None) -> Contents:
+def look_into(file: OpenFile, order: DateOrder | None, dialect: Dialect) -> Contents:
+    """Return what an open file holds. Raises: PayloadError as `Inspector.inspect`."""
     try:
-        return _count(file, given)
+        return _count(file, order, dialect)
     except dates.AmbiguousOrder:
-        return _count(file, decide_order(file, given))
+        return _count(file, decide_order(file, order, dialect), dialect)
 
 
-def _count(file: OpenFile, order: DateOrder | None) -> Contents:
+def _count(file: OpenFile, order: DateOrder | None, dialect: Dialect) -> Contents:
     contents, notes = Contents(order=order), cells.Notes()
-    with file.read(_names_of(file, _TIMES[:2])) as table:
-        header = records.sort_out(table.names, file.name).known
+    with file.read(_names_of(file, dialect, dialect.keys)) as table:
+        header = dialect.sort_out(table.names, file.name)
         for batch in table.batches:
             period, charge = (
-                cells.times(batch.column(header[name]), order, notes).array for name in _TIMES[:2]
+                cells.times(batch.column(header.known[name]), order, notes).array
+                for name in dialect.keys(header)
             )
             contents.rows += batch.num_rows
             _add(contents, records.months(period), charge.cast(pa.date32()))
@@ -119,11 +117,11 @@ def _add(contents: Contents, months: pa.Array, days: pa.Array) -> None:
         month.first_day, month.last_day = min(firsts, default=None), max(lasts, default=None)
 
 
-def _names_of(file: OpenFile, wanted: tuple[str, ...] = _TIMES) -> list[str]:
-    """Return the file's own names of the wanted columns, after a look at its whole header."""
+def _names_of(file: OpenFile, dialect: Dialect, choose: _Choice) -> list[str]:
+    """Return the file's own names of the columns chosen after a look at its whole header."""
     with file.read() as table:
-        known = records.match_header(table.names, file.name).known
-        return [table.names[known[name]] for name in wanted]
+        header = dialect.match(table.names, file.name)
+        return [table.names[header.known[name]] for name in choose(header)]
 
 
 def _distinct_texts(table: tables.Table) -> Iterator[str]:

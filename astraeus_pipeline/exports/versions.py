@@ -28,8 +28,8 @@ from datetime import date
 from typing import Final
 
 from astraeus_pipeline.errors import PayloadError
-from astraeus_pipeline.providers.focus.client import StoredFile
-from astraeus_pipeline.providers.focus.contents import MonthContents
+from astraeus_pipeline.exports.contents import MonthContents
+from astraeus_pipeline.exports.store import StoredFile
 
 _FINAL: Final = frozenset({"final", "finalized", "finalised", "closed", "invoiced"})
 _OPEN: Final = frozenset(
