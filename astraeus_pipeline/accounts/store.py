@@ -109,10 +109,15 @@ def get_account(conn: psycopg.Connection, slug: str, ring: KeyRing) -> Account:
     if row is None:
         raise _unknown(conn, slug)
     provider, name, config, sealed, reference = row
+    kind, _, target = (reference or "").partition(":")
+    # Read now, since the connection is gone by the time that a client asks for the secret.
+    parent = get_account(conn, target, ring) if kind == "account" else None
 
     def open_secrets() -> Secrets:
         if sealed is not None:
             return ring.open(bytes(sealed), Owner(slug, provider))
+        if parent is not None:
+            return parent.open_secrets()
         return _resolve(reference, slug) if reference else {}
 
     return Account(slug, provider, name, _with_reference(config, reference), open_secrets)
@@ -244,10 +249,10 @@ def _check(new: NewAccount) -> None:
 
 def _split_reference(reference: str, slug: str) -> tuple[str, str]:
     kind, separator, target = reference.partition(":")
-    if not separator or not target or kind not in ("env", "aws-profile", "role"):
+    if not separator or not target or kind not in ("env", "aws-profile", "role", "account"):
         raise ConfigError(
             f"Account {slug} has the credential reference {reference!r}, which is not understood.",
-            hint="Write env:NAME, env:field=NAME, aws-profile:NAME or role:ARN.",
+            hint="Write env:NAME, env:field=NAME, aws-profile:NAME, role:ARN or account:SLUG.",
         )
     return kind, target
 

@@ -31,7 +31,7 @@ def backfill(
     last: Annotated[
         str | None, typer.Option("--to", help="Last UTC day; today if left out.")
     ] = None,
-    dataset: Annotated[str, typer.Option(help="costs or resources")] = "costs",
+    dataset: Annotated[str, typer.Option(help="costs, resources, utilisation, ...")] = "costs",
     as_json: Json = False,
 ) -> None:
     """Ingest days of accounts, one Dagster run each, then build the marts once."""
@@ -102,8 +102,8 @@ def _chosen(known: dict[str, Any], wanted: list[str] | None, dataset: str) -> li
         )
     chosen = [
         (slug, provider)
-        for slug, provider in known.items()
-        if (not wanted or slug in wanted) and dataset in provider.tables
+        for slug, (provider, datasets) in known.items()
+        if (not wanted or slug in wanted) and dataset in datasets
     ]
     if not chosen:
         raise ConfigError(

@@ -28,3 +28,18 @@ class Account:
     name: str
     config: Mapping[str, Any] = field(default_factory=dict)
     open_secrets: Callable[[], Secrets] = field(default=_no_secrets, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """An account found below another: an AWS member of an organization, an Azure subscription.
+
+    `external_id` is the provider's own id, `state` "active" or, in the provider's words, why it is
+    not; `config` is what the account will be added with. It uses the credentials of its parent.
+    """
+
+    slug: str
+    name: str
+    external_id: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    state: str = "active"

@@ -8,7 +8,17 @@ from typing import Literal
 
 import pyarrow as pa
 
-Dataset = Literal["costs", "resources"]
+Dataset = Literal[
+    "costs",
+    "resources",
+    "utilisation",
+    "commitments",
+    "forecasts",
+    "anomalies",
+    "queries",
+    "prices",
+    "balances",
+]
 ColumnType = Literal["text", "numeric", "timestamptz", "date", "jsonb", "bigint", "boolean"]
 
 # Decimals travel as decimal128. The scale is chosen per batch (see `decimal_type`), because a
@@ -68,7 +78,8 @@ class RawTable:
 
     `cost_types` names the money columns, `currency` the column with their ISO code (None where
     the table holds no money), `service` and `charge_category` the columns whose change
-    `raw.restatements` reports.
+    `raw.restatements` reports. `shape` tells tables of one dataset apart where a provider delivers
+    it in several formats: an API's answers, an export's files.
     """
 
     provider: str
@@ -79,11 +90,12 @@ class RawTable:
     currency: str | None = None
     service: str | None = None
     charge_category: str | None = None
+    shape: str | None = None
 
     @property
     def name(self) -> str:
-        """Table name inside schema raw, `<provider>_<dataset>`."""
-        return f"{self.provider}_{self.dataset}"
+        """Table name inside schema raw, `<provider>_<dataset>` and the shape, if it has one."""
+        return "_".join(filter(None, (self.provider, self.dataset, self.shape)))
 
     @cached_property
     def row_columns(self) -> tuple[Column, ...]:

@@ -73,7 +73,8 @@ class Fetched:
     for a day in September stands beside what September's file said of that day.
 
     `complete_through` is the last day that the provider calls complete: empty days up to it are
-    real zeros. None: days after the last row are taken as not delivered yet.
+    real zeros. None: days after the last row are taken as not delivered yet. `shape` names the
+    raw table among those of the dataset (see RawTable).
     """
 
     account_id: str
@@ -88,6 +89,7 @@ class Fetched:
     expected_rows: int | None = None
     requests: int = 0
     request_cost_usd: Decimal = Decimal(0)
+    shape: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from typing import Final
 
 import dagster as dg
 
+from astraeus_pipeline.accounts import store
+from astraeus_pipeline.accounts.sealing import KeyRing
 from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.orchestration import recovery, sensors
@@ -43,12 +45,21 @@ class Backfill:
         self.instance = dg.DagsterInstance.get()
         self._definitions = build_definitions()
 
-    def accounts(self) -> dict[str, Provider]:
-        """Return the providers of the active accounts, and bring Dagster's axes in step."""
+    def accounts(self) -> dict[str, tuple[Provider, tuple[Dataset, ...]]]:
+        """Return provider and datasets of the active accounts; bring Dagster's axes in step."""
+        ring = KeyRing.from_settings(self.settings)
         with self.database.connect("app", autocommit=True) as conn:
             wanted = sensors.active_accounts(conn)
+            found = {
+                slug: store.get_account(conn, slug, ring)
+                for slugs in wanted.values()
+                for slug in slugs
+            }
         sensors.sync_accounts(self.instance, PROVIDERS, wanted)
-        return {slug: PROVIDERS[key] for key, slugs in wanted.items() for slug in slugs}
+        return {
+            slug: (PROVIDERS[account.provider], PROVIDERS[account.provider].datasets(account))
+            for slug, account in found.items()
+        }
 
     def ingest(
         self, account: str, provider: Provider, dataset: Dataset, days: DayRange

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -45,19 +45,19 @@ def specs(table: RawTable, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 def evaluate(
     conn: psycopg.Connection,
-    table: RawTable,
+    shapes: Sequence[RawTable],
     key: dg.AssetKey,
     asked: list[tuple[str, DayRange]],
     delivered: Delivered,
 ) -> Iterator[dg.AssetCheckResult]:
-    """Evaluate the checks over the accounts and days that the run asked for."""
-    counts = [gap for scope in asked for gap in _row_gaps(conn, table, *scope)]
+    """Evaluate the checks over the accounts and days that the run asked for, in all shapes."""
+    counts = [gap for scope in asked for gap in _row_gaps(conn, shapes, *scope)]
     yield _result(ROW_COUNTS, key, counts)
     yield _result(
-        NOTHING_HELD_BACK, key, [gap for scope in asked for gap in _held(conn, table, *scope)]
+        NOTHING_HELD_BACK, key, [gap for scope in asked for gap in _held(conn, shapes[0], *scope)]
     )
-    if table.cost_types:
-        gaps = [gap for scope in asked for gap in _sum_gaps(conn, table, *scope)]
+    if shapes[0].cost_types:
+        gaps = [gap for scope in asked for gap in _sum_gaps(conn, shapes, *scope)]
         yield _result(TIE_OUT, key, gaps + _residuals(delivered))
 
 
@@ -99,50 +99,64 @@ def _result(name: str, key: dg.AssetKey, findings: list[str]) -> dg.AssetCheckRe
 
 
 def _row_gaps(
-    conn: psycopg.Connection, table: RawTable, account: str, days: DayRange
+    conn: psycopg.Connection, shapes: Sequence[RawTable], account: str, days: DayRange
 ) -> Iterator[str]:
+    counts = sql.SQL(" union all ").join(
+        sql.SQL(
+            "select usage_date, count(*) as rows from {} where account_id = %(account)s"
+            " and usage_date between %(first)s and %(last)s group by 1"
+        ).format(sql.Identifier("raw", table.name))
+        for table in shapes
+    )
     query = sql.SQL(
         "select usage_date, coalesce(l.rows, 0), coalesce(r.rows, 0) from"
         " (select usage_date, sum(rows) as rows from raw.partitions where account_id = %(account)s"
         "  and dataset = %(dataset)s and usage_date between %(first)s and %(last)s group by 1) l"
-        " full join (select usage_date, count(*) as rows from {} where account_id = %(account)s"
-        "  and usage_date between %(first)s and %(last)s group by 1) r using (usage_date)"
+        " full join (select usage_date, sum(rows) as rows from ({}) c group by 1) r"
+        " using (usage_date)"
         " where coalesce(l.rows, 0) <> coalesce(r.rows, 0) order by 1"
-    ).format(sql.Identifier("raw", table.name))
-    for day, ledger, stand in conn.execute(query, _scope(table, account, days)):
+    ).format(counts)
+    for day, ledger, stand in conn.execute(query, _scope(shapes[0], account, days)):
         yield f"{account} {day}: the ledger says {ledger} rows, {stand} stand"
 
 
 def _sum_gaps(
-    conn: psycopg.Connection, table: RawTable, account: str, days: DayRange
+    conn: psycopg.Connection, shapes: Sequence[RawTable], account: str, days: DayRange
 ) -> Iterator[str]:
-    costs = sql.SQL(", ").join(
-        sql.SQL("({}, {})").format(sql.Literal(name), sql.Identifier(name))
-        for name in table.cost_types
-    )
     query = sql.SQL(
         "select usage_date, currency, cost_type, coalesce(l.cost, 0), coalesce(r.cost, 0) from"
         " (select usage_date, c.key as currency, t.key as cost_type, sum(t.value::numeric) as cost"
         "  from raw.partitions, jsonb_each(sums) c, jsonb_each_text(c.value) t"
         "  where account_id = %(account)s and dataset = %(dataset)s"
         "  and usage_date between %(first)s and %(last)s group by 1, 2, 3) l"
-        " full join (select usage_date, {currency} as currency, v.cost_type, sum(v.cost) as cost"
-        "  from {table}, lateral (values {costs}) v (cost_type, cost)"
-        "  where account_id = %(account)s and usage_date between %(first)s and %(last)s"
+        " full join (select usage_date, currency, cost_type, sum(cost) as cost from ({}) c"
         "  group by 1, 2, 3) r using (usage_date, currency, cost_type)"
         " where coalesce(l.cost, 0) <> coalesce(r.cost, 0) order by 1, 2, 3"
+    ).format(sql.SQL(" union all ").join(map(_costs_of, shapes)))
+    for day, currency, cost_type, ledger, stand in conn.execute(
+        query, _scope(shapes[0], account, days)
+    ):
+        yield (
+            f"{account} {day}: {cost_type} in {currency} is {ledger} in the ledger and {stand} in"
+            f" raw.{shapes[0].name}, residual {stand - ledger}"
+        )
+
+
+def _costs_of(table: RawTable) -> sql.Composed:
+    """Select (usage_date, currency, cost_type, cost) of an account's days in one raw table."""
+    costs = sql.SQL(", ").join(
+        sql.SQL("({}, {})").format(sql.Literal(name), sql.Identifier(name))
+        for name in table.cost_types
+    )
+    return sql.SQL(
+        "select usage_date, {currency} as currency, v.cost_type, v.cost"
+        " from {table}, lateral (values {costs}) v (cost_type, cost)"
+        " where account_id = %(account)s and usage_date between %(first)s and %(last)s"
     ).format(
         currency=sql.Identifier(str(table.currency)),
         table=sql.Identifier("raw", table.name),
         costs=costs,
     )
-    for day, currency, cost_type, ledger, stand in conn.execute(
-        query, _scope(table, account, days)
-    ):
-        yield (
-            f"{account} {day}: {cost_type} in {currency} is {ledger} in the ledger and {stand} in"
-            f" raw.{table.name}, residual {stand - ledger}"
-        )
 
 
 def _held(conn: psycopg.Connection, table: RawTable, account: str, days: DayRange) -> Iterator[str]:
@@ -160,9 +174,7 @@ def _held(conn: psycopg.Connection, table: RawTable, account: str, days: DayRang
 
 def _residuals(delivered: Delivered) -> list[str]:
     return [
-        f"{result.account_id} {control.days}: {control.source} states {control.stated}"
-        f" {control.currency} of {control.cost_type}, loaded {control.loaded},"
-        f" residual {control.residual}"
+        f"{result.account_id}: {control}"
         for result in delivered.results
         for control in result.conclusion.controls
         if not control.is_tied

@@ -147,7 +147,7 @@ def _load(
     with _translated(fetched.account_id, fetched.days):
         return load(
             conn,
-            provider.tables[fetched.dataset],
+            provider.table_of(fetched),
             fetched,
             payload,
             lambda: provider.rows(fetched, ingestion.landing),

@@ -12,7 +12,7 @@ import dagster as dg
 from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.columns import Dataset, RawTable
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.errors import AstraeusError, LoadError
+from astraeus_pipeline.errors import AstraeusError, LoadError, NotObtainable
 from astraeus_pipeline.orchestration import checks, failures
 from astraeus_pipeline.orchestration.delivering import Delivered, Ingestion, deliver
 from astraeus_pipeline.orchestration.partitions import account_days, key_of, ranges
@@ -21,6 +21,8 @@ from astraeus_pipeline.providers.base import Provider
 
 OWNERS = ["team:data-platform"]
 _STANDS = ("replaced", "emptied", "unchanged")
+# Kinds that the Dagster UI has a picture of.
+_KINDS = {"aws", "azure", "snowflake", "openai", "anthropic"}
 
 
 def asset_key(table: RawTable) -> dg.AssetKey:
@@ -40,7 +42,7 @@ def raw_asset(provider: Provider, dataset: Dataset) -> dg.AssetsDefinition:
         pool=provider.key,
         group_name=f"raw_{provider.key}",
         owners=OWNERS,
-        kinds={"python", "postgres", *({provider.key} & {"aws", "azure", "snowflake"})},
+        kinds={"python", "postgres", *({provider.key} & _KINDS)},
         tags={"provider": provider.key, "dataset": dataset},
         description=f"{provider.label}: {table.description}.\n\nEvery fetch is kept in the landing"
         " store and written down in raw.deliveries; the days that changed are replaced in one"
@@ -64,7 +66,8 @@ def raw_asset(provider: Provider, dataset: Dataset) -> dg.AssetsDefinition:
             context.log.info(f"Fetching {dataset} of {account} for {days}")
             _deliver_range(opened, provider, account, dataset, days, delivered)
         with opened.database.connect("loader", autocommit=True) as conn:
-            findings = list(checks.evaluate(conn, table, key, asked, delivered))
+            shapes = provider.shapes(dataset)
+            findings = list(checks.evaluate(conn, shapes, key, asked, delivered))
             metadata = _metadata(delivered, *checks.standing(conn, table, asked))
         yield from _outcome(context, key, asked, delivered, findings, metadata)
 
@@ -82,6 +85,11 @@ def _deliver_range(
     """Deliver a range in the provider's own steps; an unknown account is an error like others."""
     try:
         account = ingestion.account(slug)
+        if dataset not in provider.datasets(account):
+            raise NotObtainable(
+                f"Account {slug} takes no part in {dataset}.",
+                hint="Its configuration, or that of its parent account, says where they come from.",
+            )
     except AstraeusError as error:
         into.errors.append(error)
         return

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 import dagster as dg
 import psycopg
 
+from astraeus_pipeline.accounts import store
+from astraeus_pipeline.accounts.sealing import KeyRing
+from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.orchestration.delivering import Ingestion
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import Role, open_database
@@ -19,6 +22,16 @@ class IngestionResource(dg.ConfigurableResource[None]):
     def open(self, run_id: str) -> Ingestion:
         """Open what loads of one run share."""
         return Ingestion.from_settings(Settings.from_env(), run_id)
+
+    def accounts(self, provider: str) -> list[Account]:
+        """Return the active accounts of a provider, their secrets still sealed."""
+        ring = KeyRing.from_settings(Settings.from_env())
+        with self.connection("app") as conn:
+            return [
+                store.get_account(conn, row.slug, ring)
+                for row in store.list_accounts(conn)
+                if row.provider == provider and row.state == "active"
+            ]
 
     @contextmanager
     def connection(self, role: Role) -> Iterator[psycopg.Connection]:

@@ -16,6 +16,7 @@ from astraeus_pipeline.orchestration.partitions import (
     accounts_axis,
     range_tags,
 )
+from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.providers.base import Provider
 
 ACCOUNT_TAG: Final = "astraeus/account"
@@ -48,8 +49,15 @@ def daily_schedule(
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Read {provider.label}'s {dataset} again for the days that may still change",
     )
-    def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-        accounts = context.instance.get_dynamic_partitions(accounts_axis(provider.key))
+    def schedule(
+        context: dg.ScheduleEvaluationContext, ingestion: IngestionResource
+    ) -> Iterator[dg.RunRequest]:
+        known = set(context.instance.get_dynamic_partitions(accounts_axis(provider.key)))
+        accounts = [
+            account.slug
+            for account in ingestion.accounts(provider.key)
+            if account.slug in known and dataset in provider.datasets(account)
+        ]
         now = context.scheduled_execution_time
         yield from run_requests(provider, dataset, accounts, now.astimezone(UTC))
 
@@ -73,8 +81,8 @@ def run_requests(
 
 
 def window(provider: Provider, dataset: Dataset, today: date) -> DayRange:
-    """Return the days to read again; an inventory is always today's."""
-    if dataset == "resources":
+    """Return the days to read again; a snapshot is always today's."""
+    if dataset in provider.snapshots:
         return DayRange(today, today)
-    days = provider.restatement_window(today)
+    days = provider.restatement_window(today, dataset)
     return DayRange(max(days.first, FIRST_DAY), days.last)

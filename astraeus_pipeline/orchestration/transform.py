@@ -9,16 +9,32 @@ from datetime import timedelta
 from typing import Any, Final
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliResource,
+    DbtProject,
+    dbt_assets,
+)
 
 from astraeus_pipeline.orchestration import manifest, pools
-from astraeus_pipeline.orchestration.ingest import OWNERS
+from astraeus_pipeline.orchestration.ingest import OWNERS, asset_key
 from astraeus_pipeline.orchestration.manifest import MANIFEST, PROJECT
 from astraeus_pipeline.orchestration.resources import IngestionResource
+from astraeus_pipeline.providers.registry import PROVIDERS
 from astraeus_pipeline.settings import Settings
 
 # Unit tests judge the code, whatever the data: they are for `dbt test`, not for each night's build.
 _BUILD: Final = ["build", "--exclude-resource-type", "unit_test"]
+
+
+# A dataset is one asset, in however many raw tables its rows stand.
+_ASSET_OF: Final = {
+    shape.name: asset_key(table)
+    for provider in PROVIDERS.values()
+    for dataset, table in provider.tables.items()
+    for shape in provider.shapes(dataset)
+}
 
 
 class Translator(DagsterDbtTranslator):
@@ -27,7 +43,8 @@ class Translator(DagsterDbtTranslator):
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Take the raw assets as sources; name models and seeds by schema."""
         if dbt_resource_props["resource_type"] == "source":
-            return dg.AssetKey([dbt_resource_props["source_name"], dbt_resource_props["name"]])
+            name = dbt_resource_props["name"]
+            return _ASSET_OF.get(name, dg.AssetKey([dbt_resource_props["source_name"], name]))
         return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
@@ -48,7 +65,9 @@ def transformation_assets() -> list[dg.AssetsDefinition]:
     @dbt_assets(
         manifest=MANIFEST,
         project=project,
-        dagster_dbt_translator=Translator(),
+        dagster_dbt_translator=Translator(
+            DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
+        ),
         name="marts",
         pool=pools.MARTS,
     )

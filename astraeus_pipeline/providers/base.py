@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from astraeus_pipeline.contracts.account import Account
+from astraeus_pipeline.contracts.account import Account, Discovered
 from astraeus_pipeline.contracts.columns import Dataset, RawTable
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, RowBatch
@@ -38,7 +38,11 @@ class Provider(ABC):
 
     key: ClassVar[str]
     label: ClassVar[str]
+    # What each dataset's asset is named after; formats beside that one are in `further_shapes`.
     tables: ClassVar[Mapping[Dataset, RawTable]]
+    further_shapes: ClassVar[Mapping[Dataset, tuple[RawTable, ...]]] = {}
+    # Datasets that tell what stands today, and nothing of the past.
+    snapshots: ClassVar[frozenset[Dataset]] = frozenset({"resources"})
     credential_fields: ClassVar[tuple[CredentialField, ...]] = ()
     config_model: ClassVar[type[BaseModel]]
     # A day this old (in days) is expected to be settled: shrinkage from then on is suspicious.
@@ -48,8 +52,33 @@ class Provider(ABC):
     # Fetches of different accounts that may run at once, a Dagster pool limit.
     pool_limit: ClassVar[int] = 4
 
+    def shapes(self, dataset: Dataset) -> tuple[RawTable, ...]:
+        """Return the raw tables that rows of a dataset may stand in."""
+        return (self.tables[dataset], *self.further_shapes.get(dataset, ()))
+
+    def table_of(self, fetched: Fetched) -> RawTable:
+        """Return the raw table that a delivery's rows belong to.
+
+        Raises: KeyError for a dataset or shape that the provider lacks.
+        """
+        known = {table.shape: table for table in self.shapes(fetched.dataset)}
+        return known[fetched.shape]
+
+    def datasets(self, account: Account) -> tuple[Dataset, ...]:
+        """Return the datasets that an account takes part in; the others are never asked for."""
+        del account
+        return tuple(self.tables)
+
+    def discover(self, account: Account) -> Iterator[Discovered]:
+        """Yield the accounts that this one's credentials see below it; nothing by default.
+
+        Raises: ProviderError.
+        """
+        del account
+        yield from ()
+
     @abstractmethod
-    def restatement_window(self, today: date) -> DayRange:
+    def restatement_window(self, today: date, dataset: Dataset = "costs") -> DayRange:
         """Return the days that the daily schedule reads again, ending with `today`."""
 
     @abstractmethod

@@ -14,50 +14,14 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from astraeus_pipeline.contracts import money
-from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Reject
 from astraeus_pipeline.warehouse.landing import StoredPayload
 from astraeus_pipeline.warehouse.survey import Slice, Sums, Survey
+from astraeus_pipeline.warehouse.tie_out import Control
 from astraeus_pipeline.warehouse.verdicts import Standing, Verdict
 
 State = Literal["loaded", "unchanged", "refused", "quarantined", "failed"]
-
-
-@dataclass(frozen=True)
-class Control:
-    """A provider's total beside what the payload's rows sum to; residual = loaded - stated."""
-
-    days: DayRange
-    currency: str
-    cost_type: str
-    stated: Decimal
-    loaded: Decimal
-    tolerance: Decimal
-    source: str
-
-    @property
-    def residual(self) -> Decimal:
-        """What the rows hold beyond the provider's total, unrounded."""
-        return money.subtract(self.loaded, self.stated)
-
-    @property
-    def is_tied(self) -> bool:
-        """Whether rounding alone explains the residual."""
-        return abs(self.residual) <= self.tolerance
-
-    def as_json(self) -> dict[str, str]:
-        """Return the comparison with exact amounts as text."""
-        return {
-            "first_day": str(self.days.first),
-            "last_day": str(self.days.last),
-            "currency": self.currency,
-            "cost_type": self.cost_type,
-            "stated": money.plain(self.stated),
-            "loaded": money.plain(self.loaded),
-            "residual": money.plain(self.residual),
-            "tolerance": money.plain(self.tolerance),
-            "source": self.source,
-        }
 
 
 @dataclass(frozen=True)
@@ -83,7 +47,7 @@ def lock_account(conn: psycopg.Connection, account_id: str, dataset: str) -> Non
 
 def open_delivery(
     conn: psycopg.Connection,
-    provider: str,
+    table: RawTable,
     fetched: Fetched,
     payload: StoredPayload,
     fetched_at: datetime,
@@ -93,7 +57,8 @@ def open_delivery(
     return _insert_delivery(
         conn,
         {
-            **_scope(provider, fetched),
+            **_scope(table.provider, fetched),
+            "raw_table": table.name,
             "fetched_at": fetched_at,
             "payload_uri": payload.uri,
             "payload_sha256": payload.sha256,
@@ -198,7 +163,8 @@ def standing(conn: psycopg.Connection, fetched: Fetched) -> dict[Slice, Standing
     cursor.execute(
         # The scope is one of the two literals above.
         "select partitions.usage_date, partitions.billing_period, partitions.delivery_id,"  # noqa: S608 - literals
-        " partitions.digest, partitions.rows, partitions.sums, refused.digest as refused_digest"
+        " partitions.digest, partitions.rows, partitions.sums, partitions.raw_table,"
+        " refused.digest as refused_digest"
         " from raw.partitions left join raw.delivery_days as refused"
         " on refused.delivery_id = partitions.blocked_by and partitions.state = 'refused'"
         " and refused.outcome = 'refused' and refused.usage_date = partitions.usage_date"
@@ -220,6 +186,7 @@ def standing(conn: psycopg.Connection, fetched: Fetched) -> dict[Slice, Standing
             row["rows"],
             sums_from_json(row["sums"]),
             row["refused_digest"],
+            row["raw_table"],
         )
         for row in cursor
     }
@@ -251,7 +218,7 @@ def record_days(
 
 def update_partitions(
     conn: psycopg.Connection,
-    provider: str,
+    table: RawTable,
     fetched: Fetched,
     delivery_id: int,
     verdicts: Mapping[Slice, Verdict],
@@ -268,7 +235,8 @@ def update_partitions(
                 [
                     {
                         "account_id": fetched.account_id,
-                        "provider": provider,
+                        "provider": table.provider,
+                        "raw_table": table.name,
                         "dataset": fetched.dataset,
                         "usage_date": each.usage_date,
                         "billing_period": each.billing_period,
@@ -346,11 +314,13 @@ _HELD = {"blocked": "blocked", "refused": "refused"}
 _KEY = "(account_id, dataset, usage_date, billing_period)"
 _STAND = f"""
 insert into raw.partitions (account_id, provider, dataset, usage_date, billing_period, delivery_id,
-    digest, rows, sums, state, seen_by, changed_at)
+    digest, rows, sums, raw_table, state, seen_by, changed_at)
 values (%(account_id)s, %(provider)s, %(dataset)s, %(usage_date)s, %(billing_period)s,
-    %(delivery_id)s, %(digest)s, %(rows)s, %(sums)s, 'loaded', %(delivery_id)s, clock_timestamp())
+    %(delivery_id)s, %(digest)s, %(rows)s, %(sums)s, %(raw_table)s, 'loaded', %(delivery_id)s,
+    clock_timestamp())
 on conflict {_KEY} do update set delivery_id = excluded.delivery_id, digest = excluded.digest,
-    rows = excluded.rows, sums = excluded.sums, state = 'loaded', blocked_by = null,
+    rows = excluded.rows, sums = excluded.sums, raw_table = excluded.raw_table, state = 'loaded',
+    blocked_by = null,
     seen_by = excluded.seen_by, seen_at = clock_timestamp(), changed_at = clock_timestamp()
 """  # noqa: S608 - the key is the literal above
 _SEE = """

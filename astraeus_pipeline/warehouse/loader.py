@@ -10,14 +10,16 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 
+from astraeus_pipeline.contracts import RAW_TABLES
 from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, RowBatch
 from astraeus_pipeline.errors import LoadError
-from astraeus_pipeline.warehouse import ddl, ledger, restatements, standing_rows
+from astraeus_pipeline.warehouse import ddl, ledger, restatements, standing_rows, tie_out
 from astraeus_pipeline.warehouse.copy import RowOwner, copy_batches
 from astraeus_pipeline.warehouse.landing import StoredPayload
-from astraeus_pipeline.warehouse.ledger import Conclusion, Control
+from astraeus_pipeline.warehouse.ledger import Conclusion
+from astraeus_pipeline.warehouse.standing_rows import GroupKey, Totals
 from astraeus_pipeline.warehouse.survey import Slice, Survey, slice_keys
 from astraeus_pipeline.warehouse.verdicts import Judge, Standing, Verdict, settled_before
 
@@ -112,7 +114,7 @@ class _Load:
         )
         self.delivery_id = ledger.open_delivery(
             conn,
-            table.provider,
+            table,
             fetched,
             payload,
             options.fetched_at or datetime.now(UTC),
@@ -156,8 +158,7 @@ class _Load:
         restated = {
             each for each in written if each in standing and standing[each].delivery_id is not None
         }
-        before = standing_rows.totals(self.conn, self.table, self.fetched.account_id, restated)
-        standing_rows.delete(self.conn, self.table, self.fetched.account_id, restated)
+        before = self._take_away(restated, standing)
         if any(conclusion.verdicts[each].facts.rows for each in written):
             batches = _only(written, Survey(self.table).watch(self.read()))
             copy_batches(self.conn, self.table, self.owner, batches)
@@ -167,6 +168,21 @@ class _Load:
         )
         return conclusion
 
+    def _take_away(
+        self, slices: Iterable[Slice], standing: Mapping[Slice, Standing]
+    ) -> dict[GroupKey, Totals]:
+        """Delete the standing rows, in whichever shape's table they are; return their totals."""
+        tables = {table.name: table for table in (*RAW_TABLES, self.table)}
+        by_table: dict[str, list[Slice]] = {}
+        for each in slices:
+            by_table.setdefault(standing[each].raw_table or self.table.name, []).append(each)
+        totals: dict[GroupKey, Totals] = {}
+        for name, chosen in by_table.items():
+            account_id = self.fetched.account_id
+            totals |= standing_rows.totals(self.conn, tables[name], account_id, chosen)
+            standing_rows.delete(self.conn, tables[name], account_id, chosen)
+        return totals
+
     def _judge(self, standing: Mapping[Slice, Standing]) -> Conclusion:
         self._refuse_strays()
         judge = Judge(
@@ -175,17 +191,15 @@ class _Load:
             is_accepted=self.options.acceptance is not None,
         )
         verdicts = judge.judge(self.fetched, self.survey, standing)
-        controls = self._controls()
-        objection = self._objection(controls)
-        if objection and self.options.acceptance is None:
-            refused = {
-                each: verdict
-                if verdict.outcome == "blocked"
-                else Verdict("refused", verdict.facts, objection)
+        objections = tie_out.compare(self.fetched, self.survey)
+        if self.options.acceptance is None:
+            verdicts = {
+                each: _refused(verdict, objections.against(each.usage_date))
                 for each, verdict in verdicts.items()
             }
-            return Conclusion("refused", objection, refused, controls)
-        return Conclusion(_state(verdicts), _reason(verdicts), verdicts, controls)
+        if objections.whole and not verdicts:
+            return Conclusion("refused", objections.whole, {}, objections.controls)
+        return Conclusion(_state(verdicts), _reason(verdicts), verdicts, objections.controls)
 
     def _refuse_strays(self) -> None:
         """Refuse answers about other days than asked: the question was misunderstood."""
@@ -199,39 +213,6 @@ class _Load:
                 hint="Nothing was loaded; the payload is kept.",
             )
 
-    def _controls(self) -> list[Control]:
-        return [
-            Control(
-                control.days,
-                control.currency,
-                control.cost_type,
-                control.amount,
-                self.survey.control_sum(control),
-                control.tolerance,
-                control.source,
-            )
-            for control in self.fetched.controls
-        ]
-
-    def _objection(self, controls: Iterable[Control]) -> str | None:
-        """Say why the payload as a whole contradicts its provider, or None.
-
-        Rows in quarantine explain a residual by themselves: their days are blocked anyway.
-        """
-        expected, found = self.fetched.expected_rows, self.survey.rows + self.survey.rejected_rows
-        if expected is not None and expected != found:
-            return (
-                f"{self.fetched.source_name} announces {expected} rows, the payload holds {found}"
-            )
-        for control in controls:
-            if not control.is_tied and not self.survey.rejected_rows:
-                return (
-                    f"{control.source} states {control.stated} {control.currency} of"
-                    f" {control.cost_type} for {control.days}, the payload's rows sum to"
-                    f" {control.loaded}: residual {control.residual}"
-                )
-        return None
-
     def _finish(self, conclusion: Conclusion) -> LoadResult:
         verdicts = conclusion.verdicts
         standing_rows.verify(
@@ -241,9 +222,7 @@ class _Load:
             {each: verdict.facts for each, verdict in verdicts.items() if verdict.is_written},
         )
         ledger.record_days(self.conn, self.delivery_id, verdicts)
-        ledger.update_partitions(
-            self.conn, self.table.provider, self.fetched, self.delivery_id, verdicts
-        )
+        ledger.update_partitions(self.conn, self.table, self.fetched, self.delivery_id, verdicts)
         ledger.quarantine(self.conn, self.fetched, self.delivery_id, self.survey.rejects)
         ledger.conclude(self.conn, self.delivery_id, self.survey, conclusion)
         if self.options.acceptance:
@@ -262,6 +241,13 @@ class _Load:
             conclusion,
             ledger.sums_as_json(self.survey.sums()),
         )
+
+
+def _refused(verdict: Verdict, objection: str | None) -> Verdict:
+    """Refuse a slice that something speaks against; one in quarantine is held back already."""
+    if objection is None or verdict.outcome == "blocked":
+        return verdict
+    return Verdict("refused", verdict.facts, objection)
 
 
 def _state(verdicts: Mapping[Slice, Verdict]) -> ledger.State:

@@ -19,6 +19,8 @@ _OF_THE_FETCH = ("requests", "request_cost_usd")
 def dump(fetched: Fetched) -> bytes:
     """Serialise a delivery's description, keys sorted, decimals and days as text."""
     content = {k: v for k, v in asdict(fetched).items() if k not in _OF_THE_FETCH}
+    if fetched.shape is None:  # as it was written before there were shapes
+        del content["shape"]
     return json.dumps({"version": VERSION, **content}, sort_keys=True, default=str).encode()
 
 

@@ -33,7 +33,9 @@ _SCHEMAS: Final[dict[str, Role]] = {
 }
 _LEDGER: Final = ("deliveries", "delivery_days", "partitions", "restatements", "quarantine")
 # Credentials stay with the app role: dbt sees what a mart may show.
-_ACCOUNT_COLUMNS: Final = "id, slug, provider, name, state, created_at, updated_at"
+_ACCOUNT_COLUMNS: Final = (
+    "id, slug, provider, name, state, created_at, updated_at, parent, external_id"
+)
 
 
 def migrate(database: Database) -> None:

@@ -26,6 +26,7 @@ class Standing:
     sums: Sums = field(default_factory=dict)
     # Digest that the latest delivery was refused with, None if it was not refused.
     refused_digest: str | None = None
+    raw_table: str | None = None  # where its rows stand
 
 
 @dataclass(frozen=True)

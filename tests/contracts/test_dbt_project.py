@@ -85,9 +85,8 @@ def test_source_says_what_the_contract_says(manifest: Node, table: RawTable) -> 
 
 @pytest.mark.parametrize("schema", ["raw", "app"])
 def test_ledger_source_names_the_columns_of_its_migration(manifest: Node, schema: str) -> None:
-    file = {"raw": "ledger.sql", "app": "app.sql"}[schema]
     folder = PROJECT_ROOT / "astraeus_pipeline" / "warehouse" / "migrations"
-    tables = _tables((folder / file).read_text())
+    tables = _tables("\n".join(path.read_text() for path in sorted(folder.glob("*.sql"))))
     sources = [s for s in manifest["sources"].values() if s["schema"] == schema]
     for source in (each for each in sources if f"{schema}.{each['name']}" in tables):
         name, columns = source["name"], tables[f"{schema}.{source['name']}"]
@@ -157,8 +156,10 @@ def test_every_file_of_models_is_sql_or_its_yml() -> None:
 
 def _tables(ddl: str) -> dict[str, set[str]]:
     found = re.findall(r"create table ([a-z_.]+) \((.*?)\n\);", ddl, re.DOTALL)
+    added = re.findall(r"alter table ([a-z_.]+) add column ([a-z_]+)", ddl)
     return {
-        name: {
+        name: {column for table, column in added if table == name}
+        | {
             line.split()[0]
             for line in body.strip().splitlines()
             if line.startswith("    ")

@@ -108,3 +108,13 @@ def test_every_change_is_audited_and_no_secret_with_it(conn: psycopg.Connection)
 def test_no_other_role_reads_sealed_credentials(database: Database, role: str) -> None:
     with database.connect(role) as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
         conn.execute("select sealed_credentials from app.accounts")
+
+
+def test_a_found_account_uses_the_credentials_of_its_parent(conn: psycopg.Connection) -> None:
+    store.add_account(conn, new("payer", credentials={"key": SecretStr("canary-2")}), RING, DANA)
+    store.add_account(conn, new("member", credential_ref="account:payer"), RING, DANA)
+    member = store.get_account(conn, "member", RING)
+    assert member.open_secrets()["key"].get_secret_value() == "canary-2"
+    with pytest.raises(ConfigError, match="no account 'stranger'"):
+        store.add_account(conn, new("orphan", credential_ref="account:stranger"), RING, DANA)
+        store.get_account(conn, "orphan", RING)

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from astraeus_pipeline.contracts import FOCUS_COSTS
+from astraeus_pipeline.contracts import AWS_COSTS, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Reject, RowBatch
 from astraeus_pipeline.errors import LoadError
@@ -288,3 +288,50 @@ def test_no_decimal_is_rounded(conn: psycopg.Connection) -> None:
         OPTIONS,
     )
     assert billed(conn) == {OPEN_DAY: Decimal("37037034.370370367037037036703703703670")}
+
+
+def test_a_day_that_does_not_tie_is_refused_and_the_others_load(conn: psycopg.Connection) -> None:
+    days = DayRange(OPEN_DAY - timedelta(days=1), OPEN_DAY)
+    controls = tuple(
+        ControlTotal(DayRange(day, day), "USD", "billed_cost", Decimal(4), "provider")
+        for day in days
+    )
+    rows = [charge(days.first, "4"), charge(days.last, "3.99")]
+    result = deliver(conn, "a", rows, days, controls=controls)
+    assert (result.state, result.days("refused")) == ("refused", [OPEN_DAY])
+    assert billed(conn) == {days.first: Decimal(4)}
+    healed = deliver(conn, "b", [rows[0], charge(days.last, "4")], days, controls=controls)
+    assert (healed.state, healed.days("replaced")) == ("loaded", [OPEN_DAY])
+
+
+def test_a_source_in_another_shape_takes_the_place_of_the_first(conn: psycopg.Connection) -> None:
+    days = DayRange(OPEN_DAY, OPEN_DAY)
+    line = {
+        "usage_date": OPEN_DAY,
+        "billing_period": OPEN_DAY.replace(day=1),
+        "linked_account_id": "111111111111",
+        "record_type": "Usage",
+        "service": "Compute",
+        "currency": "USD",
+        **{name: Decimal(5) for name in AWS_COSTS.cost_types},
+    }
+    load(
+        conn,
+        AWS_COSTS,
+        fetched(days),
+        payload("api"),
+        lambda: [batch([line], table=AWS_COSTS)],
+        OPTIONS,
+    )
+    result = deliver(conn, "export", [charge(OPEN_DAY, "5.5")])
+    assert one(conn, "select count(*) from raw.aws_costs") == 0
+    assert billed(conn) == {OPEN_DAY: Decimal("5.5")}
+    assert one(conn, "select raw_table, delivery_id from raw.partitions") == (
+        "focus_costs",
+        result.delivery_id,
+    )
+    assert one(
+        conn,
+        "select sum(delta) from raw.restatements where cost_type in"
+        " ('billed_cost', 'net_unblended_cost')",
+    ) == Decimal("0.5")

@@ -37,7 +37,7 @@ class AwsProvider(Provider):
     config_model: ClassVar[type[BaseModel]] = AwsConfig
     settle_days = 2
 
-    def restatement_window(self, today: date) -> DayRange:
+    def restatement_window(self, today: date, dataset: Dataset = "costs") -> DayRange:
         """Read the month under way, and the one before until its bill is closed (day 15)."""
         return open_months(today, closes_on=15)
 
@@ -61,7 +61,7 @@ class AwsProvider(Provider):
 
     def rows(self, fetched: Fetched, landing: Landing) -> Iterator[RowBatch]:
         """Type the stored pages."""
-        return batches(self.tables[fetched.dataset], fetched, landing)
+        return batches(self.table_of(fetched), fetched, landing)
 
 
 def _config(account: Account) -> AwsConfig:

@@ -47,7 +47,7 @@ class FocusProvider(Provider):
         CredentialField("azure_sas_token", "Azure shared access signature"),
     )
 
-    def restatement_window(self, today: date) -> DayRange:
+    def restatement_window(self, today: date, dataset: Dataset = "costs") -> DayRange:
         """Return the open month, and the previous one until day 15, then on Mondays only."""
         return open_months(today, closes_on=_LAST_DAY_OF_DAILY_REREAD)
 

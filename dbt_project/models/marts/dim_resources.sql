@@ -22,7 +22,7 @@ inventories as (
 ),
 
 resources as (
-    {{ of_changed_inventories(ref('stg_aws__resources')) }}
+    {{ of_changed_inventories(ref('int_resources_unioned')) }}
 ),
 
 first_days as (

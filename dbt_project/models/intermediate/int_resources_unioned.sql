@@ -1,0 +1,2 @@
+-- grain: one row per cloud resource and day of its account's inventory
+select * from {{ ref('stg_aws__resources') }}
