@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,7 +17,9 @@ from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from astraeus_pipeline.orchestration.backfilling import AccountRun
+    from astraeus_pipeline.contracts.columns import Dataset
+    from astraeus_pipeline.orchestration.backfilling import AccountRun, Backfill
+    from astraeus_pipeline.providers.base import Provider
     from astraeus_pipeline.warehouse.engine import Database
 
 
@@ -31,7 +33,9 @@ def backfill(
     last: Annotated[
         str | None, typer.Option("--to", help="Last UTC day; today if left out.")
     ] = None,
-    dataset: Annotated[str, typer.Option(help="costs, resources, utilisation, ...")] = "costs",
+    dataset: Annotated[
+        str, typer.Option(help="costs, resources, utilisation, ...; all for whatever there is")
+    ] = "costs",
     as_json: Json = False,
 ) -> None:
     """Ingest days of accounts, one Dagster run each, then build the marts once."""
@@ -42,6 +46,7 @@ def backfill(
     records = [
         {
             "account": run.account,
+            "dataset": run.dataset,
             "partitions": run.partitions,
             "result": run.error or "all stand",
             "rows": run.metadata.get("dagster/row_count"),
@@ -69,21 +74,17 @@ def run_backfill(
 ) -> tuple[list[AccountRun], str | None]:
     """Ingest the days and build the marts; return the runs and the marts' error, if any.
 
+    "all" takes every dataset that an account takes part in; of a snapshot, today's alone.
     Raises: ConfigError for an account that is unknown, paused or has no such dataset.
     """
-    from astraeus_pipeline.orchestration import environment
-
-    environment.prepare(settings, database)
-    from astraeus_pipeline.orchestration.backfilling import Backfill
-
-    worker = Backfill(settings, database)
+    worker = _worker(settings, database)
     chosen = _chosen(worker.accounts(), accounts, dataset)
     with _progress() as progress, _quietly(settings):
         task = progress.add_task(f"Ingesting {dataset}", total=len(chosen) + build_marts)
         runs = []
-        for slug, provider in chosen:
-            progress.update(task, description=f"Ingesting {dataset} of {slug}")
-            runs.append(worker.ingest(slug, provider, dataset, days))  # type: ignore[arg-type] # checked
+        for slug, provider, each in chosen:
+            progress.update(task, description=f"Ingesting {each} of {slug}")
+            runs.append(worker.ingest(slug, provider, each, _days_of(provider, each, days)))
             progress.advance(task)
         marts = None
         if build_marts:
@@ -93,7 +94,32 @@ def run_backfill(
     return runs, marts
 
 
-def _chosen(known: dict[str, Any], wanted: list[str] | None, dataset: str) -> list[tuple[str, Any]]:
+def build_marts(settings: Settings, database: Database) -> str | None:
+    """Build the marts over whatever changed; return the error in words, or None."""
+    worker = _worker(settings, database)
+    with _quietly(settings):
+        return worker.build_marts()
+
+
+def active_datasets(
+    settings: Settings, database: Database
+) -> dict[str, tuple[Provider, tuple[Dataset, ...]]]:
+    """Return provider and datasets of each active account."""
+    return _worker(settings, database).accounts()
+
+
+def _worker(settings: Settings, database: Database) -> Backfill:
+    from astraeus_pipeline.orchestration import environment
+
+    environment.prepare(settings, database)
+    from astraeus_pipeline.orchestration.backfilling import Backfill
+
+    return Backfill(settings, database)
+
+
+def _chosen(
+    known: dict[str, tuple[Provider, tuple[Dataset, ...]]], wanted: list[str] | None, dataset: str
+) -> list[tuple[str, Provider, Dataset]]:
     unknown = sorted(set(wanted or ()) - set(known))
     if unknown:
         raise ConfigError(
@@ -101,15 +127,21 @@ def _chosen(known: dict[str, Any], wanted: list[str] | None, dataset: str) -> li
             hint=f"Active accounts: {', '.join(sorted(known)) or 'none'}.",
         )
     chosen = [
-        (slug, provider)
+        (slug, provider, each)
         for slug, (provider, datasets) in known.items()
-        if (not wanted or slug in wanted) and dataset in datasets
+        for each in datasets
+        if (not wanted or slug in wanted) and dataset in (each, "all")
     ]
     if not chosen:
         raise ConfigError(
             f"No account to ingest {dataset} of.", hint="Add one: `astraeus account add`."
         )
     return chosen
+
+
+def _days_of(provider: Provider, dataset: Dataset, days: DayRange) -> DayRange:
+    """Return the days to ask for: of a snapshot only the last, which must be today."""
+    return DayRange(days.last, days.last) if dataset in provider.snapshots else days
 
 
 def _days(first: str | None, last: str | None) -> DayRange:

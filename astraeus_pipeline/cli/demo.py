@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 
-from astraeus_pipeline.cli import up
-from astraeus_pipeline.cli.backfill import run_backfill
+from astraeus_pipeline.cli import demo_report, up
+from astraeus_pipeline.cli.backfill import active_datasets, build_marts, run_backfill
 from astraeus_pipeline.cli.context import key_ring, open_migrated
-from astraeus_pipeline.cli.output import console, print_table
+from astraeus_pipeline.cli.output import console
+from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import AstraeusError
 from astraeus_pipeline.settings import Settings
@@ -24,6 +25,9 @@ from astraeus_pipeline.settings import Settings
 if TYPE_CHECKING:
     from astraeus_pipeline.sandbox.state import SandboxState
     from astraeus_pipeline.warehouse.engine import Database
+
+# Of what is no bill, enough to show; a backfill brings more.
+_RECENT_DAYS: Final = 30
 
 
 def demo(
@@ -40,9 +44,9 @@ def demo(
         database = open_migrated(settings)
     with _sandbox(settings.home) as state:
         _add_accounts(database, settings.home, state)
-        _ingest(settings, database, state)
-        _restate(settings, database, state)
-    _report(database)
+        _ingest(settings, database, settings.home, state)
+        _restate(settings, database, settings.home, state)
+    demo_report.show(database)
     console.print(f"Done in {time.monotonic() - started:.0f} s.")
     if serve:
         with _step("Dagster and the app"):
@@ -106,35 +110,50 @@ def _add_accounts(database: Database, home: Path, state: SandboxState) -> None:
                 store.add_account(conn, new, ring, actor)
 
 
-def _ingest(settings: Settings, database: Database, state: SandboxState) -> None:
+def _ingest(settings: Settings, database: Database, home: Path, state: SandboxState) -> None:
     today = datetime.now(UTC).date()
     days = DayRange(state.estate.first_day, today)
-    slugs = _slugs()
+    slugs = _slugs(home, state)
     with _step(f"Costs of {len(slugs)} accounts, {days} ({len(days) * len(slugs)} partitions)"):
         _raise_for(run_backfill(settings, database, slugs, days, build_marts=False))
-    with _step("Inventory of the AWS accounts, and the marts"):
-        aws = [slug for slug in slugs if slug.startswith("acme-")]
-        _raise_for(run_backfill(settings, database, aws, DayRange(today, today), "resources"))
+    recent = DayRange(today - timedelta(days=_RECENT_DAYS), today)
+    for dataset in _further_datasets(settings, database, slugs):
+        with _step(f"{dataset.capitalize()} of the last {_RECENT_DAYS} days, or of today"):
+            _raise_for(run_backfill(settings, database, slugs, recent, dataset, build_marts=False))
 
 
-def _restate(settings: Settings, database: Database, state: SandboxState) -> None:
+def _restate(settings: Settings, database: Database, home: Path, state: SandboxState) -> None:
     """Let time pass at the providers: late usage, a refund, the close of last month."""
     from astraeus_pipeline.sandbox import focus_files
     from astraeus_pipeline.sandbox import state as states
 
+    slugs = _slugs(home, state)
+    with _step("The marts"):
+        _raise_for(([], build_marts(settings, database)))
     today = datetime.now(UTC).date()
     states.revise(settings.home, 1)
     revised = states.read(settings.home) or state
     focus_files.write(revised.estate, states.bills(settings.home), today)
     window = DayRange((today.replace(day=1) - timedelta(days=1)).replace(day=1), today)
     with _step("The same window again, after the providers restated it, and the marts"):
-        _raise_for(run_backfill(settings, database, _slugs(), window))
+        _raise_for(run_backfill(settings, database, slugs, window))
 
 
-def _slugs() -> list[str]:
-    from astraeus_pipeline.sandbox.estate import AWS_OWNERS, FOCUS_OWNERS
+def _slugs(home: Path, state: SandboxState) -> list[str]:
+    from astraeus_pipeline.sandbox.accounts import demo_accounts
 
-    return [owner.slug for owner in (*AWS_OWNERS, *FOCUS_OWNERS)]
+    return [each.slug for each in demo_accounts(home, state)]
+
+
+def _further_datasets(settings: Settings, database: Database, slugs: list[str]) -> list[str]:
+    """Return what the demo's accounts tell beside their costs."""
+    found = {
+        dataset
+        for slug, (_, datasets) in active_datasets(settings, database).items()
+        for dataset in datasets
+        if slug in slugs and dataset != "costs"
+    }
+    return [dataset for dataset in get_args(Dataset) if dataset in found]
 
 
 def _raise_for(outcome: tuple[list[Any], str | None]) -> None:
@@ -144,72 +163,3 @@ def _raise_for(outcome: tuple[list[Any], str | None]) -> None:
         raise AstraeusError(
             "\n".join([*errors, marts or ""]).strip(), hint="See logs/backfill.log."
         )
-
-
-def _report(database: Database) -> None:
-    """Print what stands, tied to the providers' own totals."""
-    with database.connect("reader", autocommit=True) as conn:
-        costs = conn.execute(
-            "select account_id, billing_currency, sum(charges), min(usage_date), max(usage_date),"
-            " sum(billed_cost), sum(effective_cost) from marts.fct_daily_costs"
-            " group by 1, 2 order by 1"
-        ).fetchall()
-        ties: dict[str, str] = dict(
-            conn.execute(
-                "select account_id, count(*) || ' totals, largest residual '"
-                " || trim_scale(max((control ->> 'residual')::numeric))"
-                " from marts.fct_deliveries, jsonb_array_elements(control_totals) as control"
-                " group by 1"
-            ).fetchall()
-        )
-        restated = conn.execute(
-            "select account_id, count(distinct usage_date), trim_scale(sum(delta)), currency"
-            " from marts.fct_restatements where cost_type in ('billed_cost', 'net_unblended_cost')"
-            " group by 1, 4 order by 1"
-        ).fetchall()
-        states = conn.execute(
-            "select state, count(*) from marts.fct_freshness where dataset = 'costs'"
-            " group by 1 order by 2 desc"
-        ).fetchall()
-        found = conn.execute(
-            "select account_id, resource_type, count(*) from marts.dim_resources where is_active"
-            " group by 1, 2 order by 1, 3 desc"
-        ).fetchall()
-    print_table(
-        "What stands in the marts",
-        [
-            "account",
-            "currency",
-            "charges",
-            "from",
-            "to",
-            "billed",
-            "effective",
-            "provider's totals",
-        ],
-        (
-            [*row[:5], f"{row[5]:,.2f}", f"{row[6]:,.2f}", ties.get(row[0], "none given")]
-            for row in costs
-        ),
-    )
-    print_table(
-        "Restated since the first load", ["account", "days", "change", "currency"], restated
-    )
-    console.print("Account-days: " + ", ".join(f"{count} {state}" for state, count in states))
-    _print_resources(found)
-    _print_anomalies()
-
-
-def _print_resources(found: list[Any]) -> None:
-    accounts: dict[str, list[str]] = {}
-    for account, kind, count in found:
-        accounts.setdefault(account, []).append(f"{count} {kind}")
-    for account, kinds in accounts.items():
-        console.print(f"Resources of {account}: {', '.join(kinds)}", soft_wrap=True)
-
-
-def _print_anomalies() -> None:
-    from astraeus_pipeline.sandbox.estate import ANOMALIES
-
-    planted = ", ".join(f"{each.kind} in {each.service} ({each.slug})" for each in ANOMALIES)
-    console.print(f"Planted to be found: {planted}", soft_wrap=True)
