@@ -1,11 +1,12 @@
 """Claim: 50 random kill -9 during a backfill leave exactly the rows of an undisturbed one.
 
-A child process ingests 10 accounts x 60 days through Dagster's own assets, again and again from
-the start, and is killed without warning after a random time, three times in four counted from its
-first load; every fifth time it is the server that dies: a backend of the loader, or the
-postmaster. Then the backfill runs once more to its
-end. Contents of raw.focus_costs (without delivery ids) and raw.partitions (digest, rows, sums,
-state) must equal those of a second installation where nothing was killed.
+A child process ingests 10 accounts x 60 days through Dagster's own assets and is killed without
+warning after a random time, three times in four counted from its first load; every fifth time it
+is the server that dies: a backend of the loader, or the postmaster. Before each start the bills
+have changed on every day, to another version and back, so that there is always work to be killed
+in. Then the backfill of the first version runs to its end. Contents of raw.focus_costs (without
+delivery ids) and raw.partitions (digest, rows, sums, state) must equal those of a second
+installation where nothing was killed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import Database, open_database
 from benchmarks.backfill import ingest
 from benchmarks.data import Estate, files
-from benchmarks.estates import add_accounts
+from benchmarks.estates import Files, add_accounts, bill
 from benchmarks.measure import machine
 from benchmarks.report import Goal, Report
 from benchmarks.scratch import scratch
@@ -76,15 +77,17 @@ def child(home: Path, accounts: list[str], days: DayRange) -> None:
 class Killer:
     """Starts children and kills them, or their server, at random moments."""
 
-    def __init__(self, home: Path, estate: Estate, seed: int) -> None:
+    def __init__(self, home: Path, estate: Estate, versions: list[Files], seed: int) -> None:
         self.settings = Settings(home=home, database_url=None, landing_url=None)
         self.work = (home, estate.account_ids(), estate.days)
+        self.versions = versions
         self.draw = random.Random(seed)
         self.struck: Counter[str] = Counter()
 
     def strike(self, number: int, longest: float) -> None:
-        """Let a child work for a random time, then kill it or its server."""
+        """Let a child work for a random time on changed bills, then kill it or its server."""
         database = open_database(self.settings)
+        bill(database, self.versions[(number + 1) % len(self.versions)])
         process = self._started()
         if number % 4:
             self._await_load(database, process)  # else many would die before they have begun
@@ -102,7 +105,7 @@ class Killer:
 
     def run_to_the_end(self) -> None:
         """Run the child once more, in peace."""
-        open_database(self.settings)
+        bill(open_database(self.settings), self.versions[0])
         process = self._started()
         process.join()
         assert process.exitcode == 0, process.exitcode
@@ -171,22 +174,23 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=10)
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--rows-per-day", type=int, default=2000)
-    parser.add_argument("--longest", type=float, default=1.5, help="seconds until a kill")
+    parser.add_argument("--longest", type=float, default=6.0, help="seconds until a kill")
     parser.add_argument("--seed", type=int, default=2)
     chosen = parser.parse_args()
     days = DayRange(LAST - timedelta(days=chosen.days - 1), LAST)
     estate = Estate(chosen.accounts, days, chosen.rows_per_day)
-    paths = files(estate, "parquet")
+    revised = Estate(chosen.accounts, days, chosen.rows_per_day + 1)
+    versions = [files(each, "parquet") for each in (estate, revised)]
     with scratch() as peace:
         on = machine(peace.admin)
-        add_accounts(peace, paths)
-        Killer(peace.home, estate, 0).run_to_the_end()
+        add_accounts(peace, versions[0])
+        Killer(peace.home, estate, versions, 0).run_to_the_end()
         wanted = state(peace.database)
     started = time.perf_counter()
     with scratch() as war:
-        add_accounts(war, paths)
+        add_accounts(war, versions[0])
         war.admin.close()
-        killer = Killer(war.home, estate, chosen.seed)
+        killer = Killer(war.home, estate, versions, chosen.seed)
         for number in range(chosen.kills):
             killer.strike(number, chosen.longest)
         killer.run_to_the_end()
