@@ -30,9 +30,17 @@ class Dimension:
 
 
 # What people call a provider: FOCUS is a format, so its bills go by their issuers' names.
+_SHORT_NAMES: Final = {
+    "aws": "AWS",
+    "azure": "Azure",
+    "snowflake": "Snowflake",
+    "openai": "OpenAI",
+    "anthropic": "Anthropic",
+}
 PROVIDER_NAME: Final = (
-    "case accounts.provider when 'aws' then 'AWS' when 'focus' then accounts.account_name"
-    " else accounts.provider end"
+    "case accounts.provider when 'focus' then accounts.account_name "
+    + " ".join(f"when '{key}' then '{name}'" for key, name in _SHORT_NAMES.items())
+    + " else accounts.provider end"
 )
 
 METRICS: Final = {

@@ -23,6 +23,8 @@ _BATCH_ROWS: Final = 8192
 _LARGEST_BATCH: Final = 16_384
 # Parquet's batches stay dictionary-encoded, so twice the rows weigh less than a CSV's.
 _PARQUET_ROWS: Final = 16_384
+# A database that waits for the first rows of a file does nothing: they come in a small batch.
+_FIRST_ROWS: Final = 2048
 _HEADER_LIMIT: Final = 1 << 20
 _DELIMITERS: Final = ",;\t|"
 
@@ -56,12 +58,25 @@ def open_table(
 ) -> Table:
     """Open a file of the given type; `only` names the columns to read (default all).
 
-    CSV cells come as strings, Parquet's in their own types; batches hold 8 to 16 thousand rows.
+    CSV cells come as strings, Parquet's in their own types; batches hold 8 to 16 thousand rows,
+    the first of them less.
     Raises: PayloadError, here or while iterating, if the file is cut off or not of its type.
     """
     if media_type == "parquet":
-        return _open_parquet(handle, file, only)
-    return _open_csv(handle, media_type, file, only)
+        table = _open_parquet(handle, file, only)
+    else:
+        table = _open_csv(handle, media_type, file, only)
+    table.batches = _begun_small(table.batches)
+    return table
+
+
+def _begun_small(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch.slice(0, _FIRST_ROWS)
+        if batch.num_rows > _FIRST_ROWS:
+            yield batch.slice(_FIRST_ROWS)
+        break
+    yield from batches
 
 
 @dataclass(frozen=True)
