@@ -153,6 +153,17 @@
     ) as found
 {% endmacro %}
 
+{# The rows of all accounts on the days that a query or CTE names. #}
+{% macro rows_of_dates(relation, days) %}
+    select found.*
+    from {{ days }} as days
+    cross join lateral (
+        select * from {{ relation }} as every
+        where every.usage_date = days.usage_date
+        offset 0
+    ) as found
+{% endmacro %}
+
 {% macro just_built(model) %}
     {{ rows_of_days(ref(model), '(' ~ days_just_built(model) ~ ')') }}
 {% endmacro %}

@@ -321,3 +321,12 @@ def test_tie_out_catches(warehouse: Warehouse, fault: str, caught_by: set[str]) 
             f" drop table staging.kept_{mart}"
         )
     assert {name for name, status in statuses.items() if status == "fail"} == caught_by
+
+
+def test_one_bill_added_as_two_accounts_is_pointed_out(warehouse: Warehouse) -> None:
+    shared = focus(FIRST, "4", sub_account_id="424242424242")
+    warehouse.deliver([shared, focus(SECOND, "4", sub_account_id="424242424242")])
+    warehouse.deliver([focus(FIRST, "1", sub_account_id="999999999999")], account="other")
+    assert warehouse.dbt("build")["accounts_do_not_overlap"] == "pass"
+    warehouse.deliver([focus(SECOND, "4", sub_account_id="424242424242")], account="again")
+    assert warehouse.dbt("build")["accounts_do_not_overlap"] == "warn"
