@@ -3,6 +3,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FAKESNOW := $(VENV)/.fakesnow
 MANIFEST := dbt_project/target/manifest.json
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
@@ -10,7 +11,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 
 .PHONY: demo test check bench dev manifest lock setup clean
 
-setup: $(STAMP) $(MANIFEST)
+setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
 $(STAMP): requirements.lock pyproject.toml deploy/find-python
 	@python="$$(deploy/find-python)" && echo "Setting up $(VENV) with $$python" && \
@@ -19,6 +20,11 @@ $(STAMP): requirements.lock pyproject.toml deploy/find-python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
 	$(BIN)/python deploy/fonts.py && \
 	touch $@
+
+# The emulated Snowflake wants an older connector than the product: an environment of its own, in
+# the user's cache. What was made is noted here; who needs it asks the script, which makes it again.
+$(FAKESNOW): deploy/fakesnow.lock deploy/fakesnow-venv | $(STAMP)
+	@deploy/fakesnow-venv > $@.new && mv $@.new $@
 
 manifest: $(MANIFEST)
 
@@ -52,6 +58,8 @@ bench: setup
 lock:
 	uv pip compile --all-extras --generate-hashes --universal --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 pyproject.toml -o requirements.lock
+	uv pip compile --generate-hashes --universal --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 deploy/fakesnow.in -o deploy/fakesnow.lock
 
 clean:
 	rm -rf $(VENV) dbt_project/target dbt_project/logs

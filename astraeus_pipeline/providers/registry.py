@@ -6,10 +6,12 @@ from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.providers.aws import AWS
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.providers.focus import FOCUS
+from astraeus_pipeline.providers.snowflake import SNOWFLAKE
 
 PROVIDERS: dict[str, Provider] = {
     AWS.key: AWS,
     FOCUS.key: FOCUS,
+    SNOWFLAKE.key: SNOWFLAKE,
 }
 
 

@@ -15,6 +15,7 @@ stated as (
             when 'net_unblended_cost' then 'billed_cost'
             when 'net_amortized_cost' then 'effective_cost'
             when 'unblended_cost' then 'list_cost'
+            when 'usage_in_currency' then 'billed_cost'
             else control.value ->> 'cost_type'
         end as cost_type,
         (control.value ->> 'stated')::numeric as stated,

@@ -19,7 +19,7 @@ faults as (
             when
                 x_effective_cost_source = 'modelled: billed_cost' and effective_cost <> billed_cost
                 then 'effective_cost'
-            when provider <> 'aws' then null
+            when provider not in ('aws', 'snowflake') then null
             when charge_category not in ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment') then 'charge_category'
             when charge_frequency not in ('One-Time', 'Recurring', 'Usage-Based') then 'charge_frequency'
             when charge_category = 'Purchase' and charge_frequency = 'Usage-Based' then 'charge_frequency'

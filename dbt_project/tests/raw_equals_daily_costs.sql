@@ -16,21 +16,31 @@ ledger as (
             coalesce(
                 currency.value ->> 'billed_cost',
                 currency.value ->> 'net_unblended_cost',
-                currency.value ->> 'unblended_cost'
+                currency.value ->> 'unblended_cost',
+                currency.value ->> 'usage_in_currency'
             )::numeric
         ) as billed_cost,
         sum(
             coalesce(
                 currency.value ->> 'effective_cost',
                 currency.value ->> 'net_amortized_cost',
-                currency.value ->> 'amortized_cost'
+                currency.value ->> 'amortized_cost',
+                currency.value ->> 'usage_in_currency'
             )::numeric
         ) as effective_cost,
         sum(
-            coalesce(currency.value ->> 'list_cost', currency.value ->> 'unblended_cost')::numeric
+            coalesce(
+                currency.value ->> 'list_cost',
+                currency.value ->> 'unblended_cost',
+                currency.value ->> 'usage_in_currency'
+            )::numeric
         ) as list_cost,
         sum(
-            coalesce(currency.value ->> 'contracted_cost', currency.value ->> 'unblended_cost')::numeric
+            coalesce(
+                currency.value ->> 'contracted_cost',
+                currency.value ->> 'unblended_cost',
+                currency.value ->> 'usage_in_currency'
+            )::numeric
         ) as contracted_cost
     from days
     inner join {{ source('raw', 'partitions') }} as partitions

@@ -126,7 +126,9 @@ def test_money_is_numeric_without_scale(manifest: Node) -> None:
                 assert column["data_type"] == "numeric", f"{model['name']}.{name}"
 
 
-@pytest.mark.parametrize("model", ["stg_aws__costs", "stg_focus__costs", "fct_charges"])
+@pytest.mark.parametrize(
+    "model", ["stg_aws__costs", "stg_focus__costs", "stg_snowflake__costs", "fct_charges"]
+)
 def test_charges_have_the_columns_of_focus(manifest: Node, model: str) -> None:
     columns = manifest["nodes"][f"model.astraeus.{model}"]["columns"]
     wanted = [column.name for column in FOCUS_COSTS.vendor_columns]

@@ -2,3 +2,5 @@
 select * from {{ ref('stg_aws__costs') }}
 union all
 select * from {{ ref('stg_focus__costs') }}
+union all
+select * from {{ ref('stg_snowflake__costs') }}
