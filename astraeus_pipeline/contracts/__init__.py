@@ -1,10 +1,30 @@
 """Values that every layer shares: raw tables, accounts, days, payloads."""
 
-from astraeus_pipeline.contracts.aws import AWS_COSTS, AWS_RESOURCES
+from astraeus_pipeline.contracts.aws import (
+    AWS_COSTS,
+    AWS_COSTS_CUR,
+    AWS_COSTS_FOCUS,
+    AWS_RESOURCES,
+)
 from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.focus import FOCUS_COSTS
 from astraeus_pipeline.contracts.snowflake import SNOWFLAKE_TABLES
 
-RAW_TABLES: tuple[RawTable, ...] = (AWS_COSTS, AWS_RESOURCES, FOCUS_COSTS, *SNOWFLAKE_TABLES)
+RAW_TABLES: tuple[RawTable, ...] = (
+    AWS_COSTS,
+    AWS_COSTS_CUR,
+    AWS_COSTS_FOCUS,
+    AWS_RESOURCES,
+    FOCUS_COSTS,
+    *SNOWFLAKE_TABLES,
+)
 
-__all__ = ["AWS_COSTS", "AWS_RESOURCES", "FOCUS_COSTS", "RAW_TABLES", "RawTable"]
+__all__ = [
+    "AWS_COSTS",
+    "AWS_COSTS_CUR",
+    "AWS_COSTS_FOCUS",
+    "AWS_RESOURCES",
+    "FOCUS_COSTS",
+    "RAW_TABLES",
+    "RawTable",
+]

@@ -36,6 +36,14 @@ class Landing(Protocol):
         """Store the bytes once, compressed unless they already are, and return where they lie."""
         ...
 
+    def remember(self, source: str, part: Part) -> None:
+        """Note that a part is what a source holds in exactly this version (url, size, ETag)."""
+        ...
+
+    def recall(self, source: str) -> Part | None:
+        """Return the part that was noted for this version of a source, if it is still stored."""
+        ...
+
     def open(self, part: Part) -> AbstractContextManager[BinaryIO]:
         """Open a stored part and give back the bytes as fetched (seekable for Parquet)."""
         ...

@@ -70,13 +70,22 @@ FOCUS_COLUMNS: tuple[Column, ...] = (
     _column("tags", "jsonb", "Tags as one JSON object"),
 )
 
-FOCUS_COSTS = RawTable(
-    provider="focus",
-    dataset="costs",
-    description="Charges of FOCUS 1.0, 1.1 and 1.2 files; further columns (x_...) in payload",
-    vendor_columns=FOCUS_COLUMNS,
-    cost_types=("billed_cost", "effective_cost", "list_cost", "contracted_cost"),
-    currency="billing_currency",
-    service="service_name",
-    charge_category="charge_category",
+
+def focus_table(provider: str, shape: str | None, description: str) -> RawTable:
+    """Return a raw table of charges in FOCUS columns, as one provider's files bring them."""
+    return RawTable(
+        provider=provider,
+        dataset="costs",
+        shape=shape,
+        description=description,
+        vendor_columns=FOCUS_COLUMNS,
+        cost_types=("billed_cost", "effective_cost", "list_cost", "contracted_cost"),
+        currency="billing_currency",
+        service="service_name",
+        charge_category="charge_category",
+    )
+
+
+FOCUS_COSTS = focus_table(
+    "focus", None, "Charges of FOCUS 1.0, 1.1 and 1.2 files; further columns (x_...) in payload"
 )

@@ -21,11 +21,23 @@ _Choice = Callable[[Header], Sequence[str]]
 
 @dataclass
 class MonthContents:
-    """Rows of one billing month in one file, and the first and last day of their charges."""
+    """Rows of one billing month in one file, and how many of them start on which day.
+
+    `rows` counts those without a readable day too.
+    """
 
     rows: int
-    first_day: date | None = None
-    last_day: date | None = None
+    by_day: dict[date, int] = field(default_factory=dict)
+
+    @property
+    def first_day(self) -> date | None:
+        """First day with charges."""
+        return min(self.by_day, default=None)
+
+    @property
+    def last_day(self) -> date | None:
+        """Last day with charges."""
+        return max(self.by_day, default=None)
 
 
 @dataclass
@@ -104,17 +116,16 @@ def _count(file: OpenFile, order: DateOrder | None, dialect: Dialect) -> Content
 def _add(contents: Contents, months: pa.Array, days: pa.Array) -> None:
     grouped = (
         pa.table({"month": months, "day": days})
-        .group_by("month", use_threads=False)
-        .aggregate([("day", "min"), ("day", "max"), ([], "count_all")])
+        .group_by(["month", "day"], use_threads=False)
+        .aggregate([([], "count_all")])
     )
     for row in grouped.to_pylist():
         if row["month"] is None:
             continue
         month = contents.months.setdefault(row["month"], MonthContents(0))
         month.rows += row["count_all"]
-        firsts = [each for each in (month.first_day, row["day_min"]) if each]
-        lasts = [each for each in (month.last_day, row["day_max"]) if each]
-        month.first_day, month.last_day = min(firsts, default=None), max(lasts, default=None)
+        if row["day"] is not None:
+            month.by_day[row["day"]] = month.by_day.get(row["day"], 0) + row["count_all"]
 
 
 def _names_of(file: OpenFile, dialect: Dialect, choose: _Choice) -> list[str]:

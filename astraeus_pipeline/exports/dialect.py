@@ -74,6 +74,8 @@ class Dialect:
     keep: which rows belong to the dataset at all (null counts as yes); the others are dropped
         before any fault of theirs is looked at, and counted in the log as "not_kept". Rows that
         shall be seen in the raw table but not in the totals are for staging to leave out.
+    refuse: further rows to reject, by reason: called with the typed columns, it returns {reason:
+        mask}; null counts as no.
 
     Raises: ValueError for a table with columns of other types, or a name that it does not have.
     """
@@ -89,6 +91,7 @@ class Dialect:
     spell: Callable[[str], str] = str
     derive: Callable[[Columns, int], Columns] | None = None
     keep: Callable[[Columns], pa.BooleanArray] | None = None
+    refuse: Callable[[Columns], Mapping[str, pa.BooleanArray]] | None = None
 
     def __post_init__(self) -> None:
         names = {column.name for column in self.table.vendor_columns}

@@ -6,12 +6,20 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.exports import dates
 from astraeus_pipeline.exports.store import StoredFile
 from astraeus_pipeline.exports.versions import folder_month, month_hint, read_name
+
+
+class Entry(NamedTuple):
+    """A file that a manifest names; its bytes and rows, None where they are not announced."""
+
+    name: str
+    bytes: int | None
+    rows: int | None
 
 
 @dataclass(frozen=True)
@@ -38,15 +46,13 @@ def is_manifest(file: StoredFile) -> bool:
 
 
 def parse(file: StoredFile, text: bytes, listing: Iterable[StoredFile]) -> Manifest:
-    """Read a manifest of AWS Data Exports (dataFiles), of Azure exports (blobs), or plain (files).
+    """Read a manifest and find the files that it names.
 
+    AWS Data Exports name dataFiles, AWS's legacy reports reportKeys, Azure's exports blobs, and a
+    plain manifest files.
     Raises: PayloadError if it is none of these, or names a file that is absent or of another size.
     """
-    try:
-        document = json.loads(text)
-        entries = list(_entries(document))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise PayloadError(f"{file.path} is not a manifest that can be read: {error!r}.") from error
+    document, entries = read(file, text)
     present = {each.path: each for each in listing}
     files = {
         _resolve(name, size, file, present): rows
@@ -58,9 +64,23 @@ def parse(file: StoredFile, text: bytes, listing: Iterable[StoredFile]) -> Manif
     )
 
 
+def read(file: StoredFile, text: bytes) -> tuple[Any, list[Entry]]:
+    """Return a manifest's document, and what it says of each of its files.
+
+    Raises: PayloadError if it is none of the known kinds.
+    """
+    try:
+        document = json.loads(text)
+        return document, [Entry(*each) for each in _entries(document)]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise PayloadError(f"{file.path} is not a manifest that can be read: {error!r}.") from error
+
+
 def _entries(document: Any) -> Iterator[tuple[str, int | None, int | None]]:
     if "dataFiles" in document:
         yield from ((str(name), None, None) for name in document["dataFiles"])
+    elif "reportKeys" in document:
+        yield from ((str(name), None, None) for name in document["reportKeys"])
     elif "blobs" in document:
         for blob in document["blobs"]:
             yield (

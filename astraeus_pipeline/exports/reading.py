@@ -26,12 +26,18 @@ _KEPT_TEXT: Final = 2_000
 def land(store: Store, file: StoredFile, landing: Landing) -> Part:
     """Store a file, and make sure that it is still the one that was looked into.
 
+    A file whose version (ETag) was stored before is not fetched again.
     Raises: TransientError if it changed meanwhile, or fewer bytes came than announced.
     """
     assert file.media_type is not None  # noqa: S101  # selection yields no others
+    source = f"{store.url}|{file.path}|{file.size}|{file.version}"
+    if file.version and (known := landing.recall(source)):
+        return known
     part = landing.put(file.path, store.chunks(file), file.media_type)
     if store.stat(file) != file:
         raise TransientError(f"{store.url} ({file.path}) changed while it was read.")
+    if file.version:
+        landing.remember(source, part)
     return part
 
 

@@ -57,6 +57,9 @@ class Typer:
             columns.update(self.dialect.derive(columns, length))
         for name in self.dialect.required_values(self.header):
             faults.require(name, columns[name])
+        if self.dialect.refuse is not None:
+            for reason, mask in self.dialect.refuse(columns).items():
+                faults.note(reason, mask)
         if table.currency:
             faults.add(table.currency, _currency_faults(cells.plain(columns[table.currency])))
         keys = self._keys(columns, length, first_number)
@@ -182,6 +185,12 @@ class _Faults:
     def reasons(self, index: int) -> str:
         """Spell out all that is wrong with one row."""
         return "; ".join(text for text, mask in self._reasons if mask[index].as_py())
+
+    def note(self, reason: str, mask: pa.BooleanArray) -> None:
+        """Note rows that cannot stand for a reason of the dialect's own; null is no."""
+        mask = pc.fill_null(mask, False)
+        if pc.any(mask).as_py():
+            self._note(reason, mask)
 
     def _note(self, reason: str, mask: pa.BooleanArray) -> None:
         self._reasons.append((reason, mask))

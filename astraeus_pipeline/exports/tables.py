@@ -29,6 +29,10 @@ _HEADER_LIMIT: Final = 1 << 20
 _DELIMITERS: Final = ",;\t|"
 
 
+class EmptyFile(PayloadError):
+    """A file without a single byte of content, not even a header."""
+
+
 @dataclass
 class BadLine:
     """A CSV line with the wrong number of cells; `number` counts the rows after the header."""
@@ -200,7 +204,7 @@ def _read_header(line: bytes, file: str) -> tuple[list[str], str]:
             f"{file} is not a UTF-8 text: its header cannot be read.", hint="Export it as UTF-8."
         ) from error
     if not text.strip():
-        raise PayloadError(f"{file} is empty: it has not even a header.")
+        raise EmptyFile(f"{file} is empty: it has not even a header.")
     delimiter = max(_DELIMITERS, key=text.count)
     return next(csv.reader([text], delimiter=delimiter)), delimiter
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from astraeus_pipeline.contracts.days import next_month
 from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.exports.contents import MonthContents
 from astraeus_pipeline.exports.store import StoredFile
@@ -137,9 +138,16 @@ def month_hint(path: str) -> date | None:
 
 
 def folder_month(folder: str) -> date | None:
-    """Return the month that one folder is named by: 2026-10, a range of days in it, a Hive key."""
+    """Return the month that one folder is named by: 2026-10, a range of days in it, a Hive key.
+
+    A range may end with the first day of the next month, as AWS's reports do.
+    """
     if found := _RANGE.fullmatch(folder):
-        return _month(found[1], found[2]) if found.group(1, 2) == found.group(4, 5) else None
+        month = _month(found[1], found[2])
+        if month is None or found.group(1, 2) == found.group(4, 5):
+            return month
+        following = next_month(month)
+        return month if "".join(found.group(4, 5, 6)) == f"{following:%Y%m%d}" else None
     if found := _MONTH_KEY.fullmatch(folder) or _MONTH.fullmatch(folder):
         return _month(found[1], found[2])
     return None

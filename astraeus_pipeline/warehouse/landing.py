@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, Self, cast
 
@@ -64,6 +65,28 @@ class LandingStore:
             finally:
                 path.unlink(missing_ok=True)
         return Part(name=name, media_type=media_type, sha256=sha256, bytes=size, uri=uri)
+
+    def remember(self, source: str, part: Part) -> None:
+        """Note that a part is what a source holds in exactly this version (url, size, ETag).
+
+        The note lies beside the payloads and may be lost: then the source is fetched again.
+        """
+        text = json.dumps(asdict(part), sort_keys=True).encode()
+        with tempfile.NamedTemporaryFile(dir=self._scratch(), delete=False) as handle:
+            path = Path(handle.name)
+            handle.write(text)
+        try:
+            self._publish(path, _note_of(source))
+        finally:
+            path.unlink(missing_ok=True)
+
+    def recall(self, source: str) -> Part | None:
+        """Return the part that was noted for this version of a source, if it is still stored."""
+        try:
+            part = Part(**json.loads(self._fs.cat_file(f"{self._base}/{_note_of(source)}")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        return part if self._fs.exists(f"{self._base}/{part.uri}") else None
 
     @contextmanager
     def open(self, part: Part) -> Iterator[BinaryIO]:
@@ -124,6 +147,11 @@ class LandingStore:
             path.rename(target)  # atomic: a reader sees the whole payload or none
         else:
             self._fs.put_file(str(path), target)
+
+
+def _note_of(source: str) -> str:
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    return f"sources/{digest[:2]}/{digest}.json"
 
 
 def _write(handle: IO[bytes], chunks: Iterable[bytes], *, compress: bool) -> tuple[str, int]:

@@ -1,5 +1,6 @@
 -- What we derive ourselves follows FOCUS 1.2 without exception: modelled costs equal what they are
--- modelled from, and all of what Cost Explorer's rows become is our own mapping.
+-- modelled from, and what Cost Explorer's rows (modelled: unblended_cost) and lines of Cost and Usage
+-- Reports become is our own mapping.
 with
 
 charges as (
@@ -19,7 +20,7 @@ faults as (
             when
                 x_effective_cost_source = 'modelled: billed_cost' and effective_cost <> billed_cost
                 then 'effective_cost'
-            when provider not in ('aws', 'snowflake') then null
+            when provider not in ('aws', 'snowflake') or x_contracted_cost_source = 'provider' then null
             when charge_category not in ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment') then 'charge_category'
             when charge_frequency not in ('One-Time', 'Recurring', 'Usage-Based') then 'charge_frequency'
             when charge_category = 'Purchase' and charge_frequency = 'Usage-Based' then 'charge_frequency'
@@ -27,7 +28,11 @@ faults as (
             when charge_category = 'Tax' and pricing_quantity is not null then 'pricing_quantity'
             when (consumed_quantity is null) <> (consumed_unit is null) then 'consumed_unit'
             when charge_category <> 'Usage' and consumed_quantity is not null then 'consumed_quantity'
-            when charge_period_end <> charge_period_start + interval '24 hours' then 'charge_period_end'
+            when charge_period_end <= charge_period_start then 'charge_period_end'
+            when
+                not (provider = 'aws' and x_contracted_cost_source <> 'modelled: unblended_cost')
+                and charge_period_end <> charge_period_start + interval '24 hours'
+                then 'charge_period_end'
             when usage_date <> (charge_period_start at time zone 'UTC')::date then 'usage_date'
             when billing_period <> (billing_period_start at time zone 'UTC')::date then 'billing_period'
             when service_category is null then 'service_category'

@@ -17,7 +17,9 @@ ledger as (
                 currency.value ->> 'billed_cost',
                 currency.value ->> 'net_unblended_cost',
                 currency.value ->> 'unblended_cost',
-                currency.value ->> 'usage_in_currency'
+                currency.value ->> 'usage_in_currency',
+                currency.value ->> 'line_item_net_unblended_cost',
+                currency.value ->> 'line_item_unblended_cost'
             )::numeric
         ) as billed_cost,
         sum(
@@ -81,6 +83,7 @@ from ledger
 full join daily using (account_id, usage_date, currency)
 where
     coalesce(ledger.billed_cost, 0) <> coalesce(daily.billed_cost, 0)
-    or coalesce(ledger.effective_cost, 0) <> coalesce(daily.effective_cost, 0)
-    or coalesce(ledger.list_cost, 0) <> coalesce(daily.list_cost, 0)
-    or coalesce(ledger.contracted_cost, 0) <> coalesce(daily.contracted_cost, 0)
+    -- what the ledger has no column of is modelled from several
+    or coalesce(ledger.effective_cost, daily.effective_cost, 0) <> coalesce(daily.effective_cost, 0)
+    or coalesce(ledger.list_cost, daily.list_cost, 0) <> coalesce(daily.list_cost, 0)
+    or coalesce(ledger.contracted_cost, daily.contracted_cost, 0) <> coalesce(daily.contracted_cost, 0)

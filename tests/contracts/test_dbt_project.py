@@ -127,7 +127,15 @@ def test_money_is_numeric_without_scale(manifest: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["stg_aws__costs", "stg_focus__costs", "stg_snowflake__costs", "fct_charges"]
+    "model",
+    [
+        "stg_aws__costs",
+        "stg_aws__costs_cur",
+        "stg_aws__costs_focus",
+        "stg_focus__costs",
+        "stg_snowflake__costs",
+        "fct_charges",
+    ],
 )
 def test_charges_have_the_columns_of_focus(manifest: Node, model: str) -> None:
     columns = manifest["nodes"][f"model.astraeus.{model}"]["columns"]

@@ -35,6 +35,8 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> LandingStore:
         ("2026-10/a.csv", date(2026, 10, 1)),
         ("202610/a.csv", date(2026, 10, 1)),
         ("export/20261001-20261031/a.csv", date(2026, 10, 1)),
+        ("report/20261201-20270101/a.csv", date(2026, 12, 1)),  # AWS names the exclusive end
+        ("20261001-20261102/a.csv", None),
         ("year=2026/month=10/a.csv", date(2026, 10, 1)),
         ("2026-10.csv", None),  # names of files do not count, their rows do
         ("20261001-20261130/a.csv", None),

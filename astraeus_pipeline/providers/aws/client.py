@@ -28,6 +28,7 @@ from astraeus_pipeline.providers.aws.config import AwsConfig
 
 _AUTH_CODES: Final = frozenset(
     {
+        "403",  # S3 answers HEAD without a body
         "AccessDenied",
         "AccessDeniedException",
         "AuthFailure",
@@ -47,6 +48,7 @@ _TRANSIENT_CODES: Final = frozenset(
         "InternalError",
         "InternalFailure",
         "LimitExceededException",
+        "PreconditionFailed",  # S3: the object changed since it was listed
         "RequestLimitExceeded",
         "RequestTimeout",
         "ServiceUnavailable",
@@ -75,9 +77,11 @@ class AwsClients:
         with translated(account, "reading the credentials"):
             self._session = _session(account, config)
 
-    def client(self, service: str, region: str | None = None) -> Any:
+    def client(
+        self, service: str, region: str | None = None, endpoint_url: str | None = None
+    ) -> Any:
         """Return a boto3 client; the account row may redirect its endpoint."""
-        endpoint = self.config.endpoint_url
+        endpoint = endpoint_url or self.config.endpoint_url
         if service == "ce":
             endpoint = self.config.cost_explorer_endpoint_url or endpoint
         with translated(self.account, f"preparing {service}"):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from astraeus_pipeline.exports.place import Place
+from astraeus_pipeline.providers.aws.dialects import ExportFormat
 
 
 class AwsConfig(BaseModel):
@@ -26,3 +31,42 @@ class AwsConfig(BaseModel):
     cost_explorer_endpoint_url: str | None = Field(
         default=None, description="Another address for Cost Explorer alone"
     )
+    cost_source: Literal["cost_explorer", "export"] = Field(
+        default="cost_explorer",
+        description="Where costs come from: Cost Explorer, or the payer's export in S3",
+    )
+    export_url: str | None = Field(
+        default=None,
+        description="Folder of one export: s3://bucket/prefix/export-name, or a local copy of it",
+    )
+    export_format: ExportFormat | None = Field(
+        default=None, description="focus, cur2 or cur (legacy); otherwise as its header says"
+    )
+    export_region: str | None = Field(default=None, description="Region of the export's bucket")
+    export_endpoint_url: str | None = Field(
+        default=None, description="Another address for the export's bucket alone"
+    )
+    tie_to_cost_explorer: bool = Field(
+        default=False,
+        description="Ask Cost Explorer for an export's daily totals, at 0.01 USD a month read",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.cost_source == "export":
+            if not self.export_url:
+                raise ValueError("cost_source export needs export_url")
+            if self.linked_account_id:
+                raise ValueError("an export holds all linked accounts: leave linked_account_id out")
+            if self.place.scheme == "abfs":
+                raise ValueError("export_url must be s3://bucket/prefix/export-name or a folder")
+        return self
+
+    @property
+    def place(self) -> Place:
+        """Where the export lies."""
+        return Place(
+            url=self.export_url or "",
+            region=self.export_region or self.home_region,
+            endpoint_url=self.export_endpoint_url,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ COST_METRICS: Final = {
     "net_unblended_cost": "NetUnblendedCost",
     "net_amortized_cost": "NetAmortizedCost",
 }
+_COST_TYPE_OF: Final = {metric: cost_type for cost_type, metric in COST_METRICS.items()}
 QUANTITY_METRIC: Final = "UsageQuantity"
 # Decimals that Cost Explorer rounds a group to.
 _SCALE: Final = 10
@@ -124,7 +125,7 @@ def fetch_costs(clients: AwsClients, days: DayRange, landing: Landing) -> Fetche
         source_name="AWS Cost Explorer",
         parts=(part,),
         complete_through=_complete_through(totals),
-        controls=tuple(_controls(totals, _groups_per_day(pages))),
+        controls=tuple(daily_totals(totals, _COST_TYPE_OF, _groups_per_day(pages))),
         requests=explorer.requests,
         request_cost_usd=REQUEST_PRICE_USD * explorer.requests,
     )
@@ -153,22 +154,27 @@ def _keys(pages: Iterable[Page]) -> Iterator[list[str]]:
             yield from (group["Keys"] for group in result.get("Groups", ()))
 
 
-def _groups_per_day(pages: Iterable[Page]) -> dict[str, int]:
-    counts: dict[str, int] = {}
+def _groups_per_day(pages: Iterable[Page]) -> dict[date, int]:
+    counts: dict[date, int] = {}
     for page in pages:
         if page["purpose"] == "details":
             for result in page["results"]:
-                day = result["TimePeriod"]["Start"]
+                day = date.fromisoformat(result["TimePeriod"]["Start"])
                 counts[day] = counts.get(day, 0) + len(result.get("Groups", ()))
     return counts
 
 
-def _controls(totals: list[Page], groups: dict[str, int]) -> Iterator[ControlTotal]:
-    """Yield Cost Explorer's own total per day and cost type, asked for without any grouping."""
+def daily_totals(
+    totals: list[Page], metrics: Mapping[str, str], terms: Mapping[date, int]
+) -> Iterator[ControlTotal]:
+    """Yield Cost Explorer's own total per day and cost type, asked for without any grouping.
+
+    `metrics`: metric -> cost type that it is the total of; `terms`: rounded figures of a day.
+    """
     for page in totals:
         for result in page["results"]:
             day = date.fromisoformat(result["TimePeriod"]["Start"])
-            for cost_type, metric in COST_METRICS.items():
+            for metric, cost_type in metrics.items():
                 cell = result.get("Total", {}).get(metric)
                 if cell is not None:
                     yield ControlTotal(
@@ -178,7 +184,7 @@ def _controls(totals: list[Page], groups: dict[str, int]) -> Iterator[ControlTot
                         Decimal(cell["Amount"]),
                         "Cost Explorer without grouping",
                         scale=_SCALE,
-                        terms=groups.get(day.isoformat(), 0),
+                        terms=terms.get(day, 0),
                     )
 
 
@@ -192,10 +198,15 @@ def _complete_through(totals: list[Page]) -> date | None:
     return max(final, default=None)
 
 
+def oldest_day(today: date) -> date:
+    """Return the first day that Cost Explorer remembers."""
+    months = today.year * 12 + today.month - 1 - _MONTHS_BACK
+    return date(months // 12, months % 12 + 1, 1)
+
+
 def _refuse_forgotten_days(slug: str, days: DayRange) -> None:
     today = datetime.now(UTC).date()
-    months = today.year * 12 + today.month - 1 - _MONTHS_BACK
-    oldest = date(months // 12, months % 12 + 1, 1)
+    oldest = oldest_day(today)
     if days.first < oldest:
         raise NotObtainable(
             f"AWS account {slug}: Cost Explorer remembers {_MONTHS_BACK} months and was asked for"

@@ -1,6 +1,10 @@
 -- grain: one row per charge, as FOCUS 1.2 names it
 select * from {{ ref('stg_aws__costs') }}
 union all
+select * from {{ ref('stg_aws__costs_cur') }}
+union all
+select * from {{ ref('stg_aws__costs_focus') }}
+union all
 select * from {{ ref('stg_focus__costs') }}
 union all
 select * from {{ ref('stg_snowflake__costs') }}
