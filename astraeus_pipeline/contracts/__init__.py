@@ -1,5 +1,6 @@
 """Values that every layer shares: raw tables, accounts, days, payloads."""
 
+from astraeus_pipeline.contracts.anthropic import ANTHROPIC_TABLES
 from astraeus_pipeline.contracts.aws import (
     AWS_COSTS,
     AWS_COSTS_CUR,
@@ -8,6 +9,7 @@ from astraeus_pipeline.contracts.aws import (
 )
 from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.focus import FOCUS_COSTS
+from astraeus_pipeline.contracts.openai import OPENAI_TABLES
 from astraeus_pipeline.contracts.snowflake import SNOWFLAKE_TABLES
 
 RAW_TABLES: tuple[RawTable, ...] = (
@@ -17,6 +19,8 @@ RAW_TABLES: tuple[RawTable, ...] = (
     AWS_RESOURCES,
     FOCUS_COSTS,
     *SNOWFLAKE_TABLES,
+    *OPENAI_TABLES,
+    *ANTHROPIC_TABLES,
 )
 
 __all__ = [

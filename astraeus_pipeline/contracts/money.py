@@ -40,3 +40,9 @@ def plain(amount: Decimal) -> str:
 def parse(text: str) -> Decimal:
     """Read an amount that `plain` wrote."""
     return Decimal(text)
+
+
+def decimals(amount: Decimal) -> int:
+    """Return how many decimals an amount has, the zeros that end it not counted."""
+    text = plain(amount)
+    return len(text) - text.index(".") - 1 if "." in text else 0

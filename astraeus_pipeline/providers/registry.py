@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.providers.anthropic import ANTHROPIC
 from astraeus_pipeline.providers.aws import AWS
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.providers.focus import FOCUS
+from astraeus_pipeline.providers.openai import OPENAI
 from astraeus_pipeline.providers.snowflake import SNOWFLAKE
 
 PROVIDERS: dict[str, Provider] = {
     AWS.key: AWS,
     FOCUS.key: FOCUS,
     SNOWFLAKE.key: SNOWFLAKE,
+    OPENAI.key: OPENAI,
+    ANTHROPIC.key: ANTHROPIC,
 }
 
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from astraeus_pipeline.sandbox import state as states
 from astraeus_pipeline.sandbox.estate import AWS_OWNERS, FOCUS_OWNERS
+from astraeus_pipeline.sandbox.llm_estate import ORGANIZATIONS
 from astraeus_pipeline.sandbox.resources import role_arn
 from astraeus_pipeline.sandbox.state import SandboxState
 
@@ -40,3 +41,7 @@ def demo_accounts(home: Path, state: SandboxState) -> Iterator[DemoAccount]:
     for owner in FOCUS_OWNERS:
         folder = states.bills(home) / owner.slug
         yield DemoAccount(owner.slug, "focus", owner.name, {"url": str(folder)})
+    for each in ORGANIZATIONS:
+        base = {"base_url": f"http://127.0.0.1:{state.llm_costs_port}"}
+        key = {"admin_key": SecretStr(each.admin_key)}
+        yield DemoAccount(each.slug, each.vendor, each.name, base, key)

@@ -14,6 +14,9 @@ from types import FrameType
 
 from astraeus_pipeline.sandbox import aws_lines, focus_files, resources, state
 from astraeus_pipeline.sandbox.cost_explorer import CostExplorerServer, Line
+from astraeus_pipeline.sandbox.llm_costs import LlmCostServer
+from astraeus_pipeline.sandbox.llm_estate import LlmEstate
+from astraeus_pipeline.sandbox.llm_lines import EstateLines
 from astraeus_pipeline.sandbox.state import SandboxState
 
 
@@ -32,16 +35,22 @@ def serve(home: Path) -> None:
         port=noted.cost_explorer_port,
     )
     explorer.start()
+    llm_costs = LlmCostServer(
+        lambda: EstateLines(LlmEstate(_current(home).estate), _today()), port=noted.llm_costs_port
+    )
+    llm_costs.start()
     resources.seed(f"http://127.0.0.1:{moto_port}")
     ready = replace(
         _current(home, noted),
         moto_port=moto_port,
         cost_explorer_port=int(explorer.url.rsplit(":", 1)[1]),
+        llm_costs_port=int(llm_costs.url.rsplit(":", 1)[1]),
     )
     focus_files.write(ready.estate, state.bills(home), _today())
     state.write(home, ready)
     print("ready", flush=True)  # noqa: T201 - read by whoever started this
     _wait()
+    llm_costs.stop()
     explorer.stop()
     moto.stop()
 

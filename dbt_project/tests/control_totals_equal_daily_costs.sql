@@ -16,6 +16,7 @@ stated as (
             when 'net_amortized_cost' then 'effective_cost'
             when 'unblended_cost' then 'list_cost'
             when 'usage_in_currency' then 'billed_cost'
+            when 'amount' then 'billed_cost'
             else control.value ->> 'cost_type'
         end as cost_type,
         (control.value ->> 'stated')::numeric as stated,

@@ -20,7 +20,7 @@ faults as (
             when
                 x_effective_cost_source = 'modelled: billed_cost' and effective_cost <> billed_cost
                 then 'effective_cost'
-            when provider not in ('aws', 'snowflake') or x_contracted_cost_source = 'provider' then null
+            when provider not in ('aws', 'snowflake', 'openai', 'anthropic') or x_contracted_cost_source = 'provider' then null
             when charge_category not in ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment') then 'charge_category'
             when charge_frequency not in ('One-Time', 'Recurring', 'Usage-Based') then 'charge_frequency'
             when charge_category = 'Purchase' and charge_frequency = 'Usage-Based' then 'charge_frequency'

@@ -19,7 +19,8 @@ ledger as (
                 currency.value ->> 'unblended_cost',
                 currency.value ->> 'usage_in_currency',
                 currency.value ->> 'line_item_net_unblended_cost',
-                currency.value ->> 'line_item_unblended_cost'
+                currency.value ->> 'line_item_unblended_cost',
+                currency.value ->> 'amount'
             )::numeric
         ) as billed_cost,
         sum(
@@ -27,21 +28,24 @@ ledger as (
                 currency.value ->> 'effective_cost',
                 currency.value ->> 'net_amortized_cost',
                 currency.value ->> 'amortized_cost',
-                currency.value ->> 'usage_in_currency'
+                currency.value ->> 'usage_in_currency',
+                currency.value ->> 'amount'
             )::numeric
         ) as effective_cost,
         sum(
             coalesce(
                 currency.value ->> 'list_cost',
                 currency.value ->> 'unblended_cost',
-                currency.value ->> 'usage_in_currency'
+                currency.value ->> 'usage_in_currency',
+                currency.value ->> 'amount'
             )::numeric
         ) as list_cost,
         sum(
             coalesce(
                 currency.value ->> 'contracted_cost',
                 currency.value ->> 'unblended_cost',
-                currency.value ->> 'usage_in_currency'
+                currency.value ->> 'usage_in_currency',
+                currency.value ->> 'amount'
             )::numeric
         ) as contracted_cost
     from days

@@ -8,3 +8,7 @@ union all
 select * from {{ ref('stg_focus__costs') }}
 union all
 select * from {{ ref('stg_snowflake__costs') }}
+union all
+select * from {{ ref('stg_openai__costs') }}
+union all
+select * from {{ ref('stg_anthropic__costs') }}

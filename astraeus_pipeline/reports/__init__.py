@@ -1,0 +1,7 @@
+"""What providers share that answer in paged JSON and have no SDK: OpenAI and Anthropic.
+
+* `api.py`            GET with a key: tries, waits, errors in our words; the only user of httpx
+* `daily.py`          reports in daily buckets: pages, control totals, what is complete
+* `batches.py`        results into typed rows
+* `configuration.py`  an account's row into a provider's configuration
+"""
