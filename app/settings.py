@@ -16,3 +16,5 @@ class AppSettings(BaseSettings):
     material_percent: Decimal = Decimal(5)
     query_timeout_seconds: int = 20
     cache_seconds: int = 300
+    # Tag keys that say whose a resource is, whatever their case; the first that is there is shown.
+    owner_tags: tuple[str, ...] = ("owner", "team")

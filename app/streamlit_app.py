@@ -26,6 +26,7 @@ pages = st.navigation(
     [
         st.Page("views/dashboard.py", title="Dashboard", icon=":material/dashboard:", default=True),
         st.Page("views/costs.py", title="Costs", icon=":material/bar_chart:"),
+        st.Page("views/resources.py", title="Resources", icon=":material/dns:"),
     ]
 )
 st.session_state.scope = None

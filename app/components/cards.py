@@ -12,9 +12,9 @@ from app.components import formats
 from app.queries import tables
 
 
-def grid() -> Any:
-    """Open a row of up to four cards, fewer on a narrow screen."""
-    return st.grid(4, min_column_width=210)
+def grid(columns: int = 4, min_width: int = 210) -> Any:
+    """Open a row of up to so many cards, fewer on a narrow screen; widths in pixels."""
+    return st.grid(columns, min_column_width=min_width)
 
 
 def cost(

@@ -34,6 +34,21 @@ def nothing_matches(reset: Callable[[], None]) -> None:
     st.button("Reset filters", icon=":material/restart_alt:", on_click=reset)
 
 
+def no_inventory() -> None:
+    """Say that costs stand, but no account has been asked for its resources yet."""
+    st.info(
+        "No inventory has been taken yet. Load one with `astraeus backfill --dataset resources"
+        " --from TODAY`, or wait for the daily schedule of an account that has resources.",
+        icon=":material/inventory_2:",
+    )
+
+
+def no_resource_matches(reset: Callable[[], None]) -> None:
+    """Say that the filters leave no resource, and offer to take them back."""
+    st.info("No resource matches these filters.", icon=":material/filter_alt_off:")
+    st.button("Reset filters", icon=":material/restart_alt:", on_click=reset)
+
+
 def not_final(share: str, amount: str) -> None:
     """Say that part of the figures is estimated."""
     st.caption(f"{formats.escaped(amount)} ({share}) is not final: providers may still restate it.")

@@ -64,11 +64,13 @@ DIMENSIONS: Final = {
         Dimension("charge", "Charge category", "costs.charge_category", "No charge category"),
     )
 }
-# One row per account whatever its versions are, so that the join can never multiply money.
+# One row per account whatever its versions are, so that a join can never multiply money.
+ACCOUNTS: Final = (
+    "(select account_id, min(provider) as provider, min(account_name) as account_name"
+    " from marts.dim_accounts where is_current group by 1) as accounts"
+)
 SOURCE: Final = (
-    "marts.fct_daily_costs as costs left join (select account_id, min(provider) as provider,"
-    " min(account_name) as account_name from marts.dim_accounts where is_current group by 1)"
-    " as accounts on accounts.account_id = costs.account_id"
+    f"marts.fct_daily_costs as costs left join {ACCOUNTS} on accounts.account_id = costs.account_id"
 )
 GRAINS: Final[dict[Grain, str]] = {
     "day": "costs.usage_date",

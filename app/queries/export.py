@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
@@ -34,6 +35,29 @@ def as_csv(groups: Sequence[GroupCost], label: str, currency: str, whole: Decima
         )
     writer.writerow(["Total", currency, money.plain(whole), "", "", "", ""])
     return out.getvalue()
+
+
+def resources_csv(
+    rows: Sequence[dict[str, Any]], columns: Sequence[str], currency: str, days: str
+) -> str:
+    """Return resources as CSV, one a row; their cost of the `days`, unrounded, in `currency`."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([*columns, "currency", f"cost {days}"])
+    for row in rows:
+        cells = (_cell(row[name]) for name in columns)
+        writer.writerow([*cells, currency, spell(row["cost"])])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return money.plain(value)
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return safe(str(value))
 
 
 def safe(text: str) -> str:

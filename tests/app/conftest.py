@@ -6,14 +6,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.components import cache
 from app.queries import execute
-from astraeus_pipeline.contracts import FOCUS_COSTS
+from astraeus_pipeline.contracts import AWS_RESOURCES, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.orchestration.transform import PROJECT
 from astraeus_pipeline.warehouse.engine import Database
@@ -25,6 +28,9 @@ TODAY = datetime.now(UTC).date()
 THROUGH = TODAY - timedelta(days=1)
 DAYS = DayRange(THROUGH - timedelta(days=69), THROUGH)
 SERVICES = [f"Service {letter}" for letter in "ABCDEFGHIJK"]
+# Which resource a service's charges name; the others name none.
+CHARGED = {"Service B": "i-001", "Service C": "i-elsewhere", "Service D": "i-shared"}
+FIRST_INVENTORY = THROUGH - timedelta(days=30)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +43,9 @@ def marts(
             add_focus_account(module_database, settings, slug, home / slug)
         _load(module_database, "acme", "USD", "10.123456789")
         _load(module_database, "beta", "EUR", "3.5")
+        for day in (FIRST_INVENTORY, THROUGH):
+            take_inventory(module_database, "acme", day, _acme(day))
+            take_inventory(module_database, "beta", day, _beta())
         build(home)
         forget()
         yield module_database
@@ -86,6 +95,7 @@ def _load(database: Database, account: str, currency: str, cost: str) -> None:
             service_category="Compute",
             region_id=None if service.endswith("A") else "eu-1",
             sub_account_id="s-1",
+            resource_id=CHARGED.get(service),
             billing_account_id="b-1",
             provider_name="Example",
             publisher_name="Example",
@@ -110,3 +120,65 @@ def _load(database: Database, account: str, currency: str, cost: str) -> None:
             LoadOptions(date(2100, 1, 1), 0),
         )
     assert result.state == "loaded"
+
+
+def take_inventory(
+    database: Database, account: str, day: date, items: list[dict[str, Any]]
+) -> None:
+    """Load what stood in an account on a day."""
+    rows = batch(
+        [{"usage_date": day, "billing_period": day.replace(day=1), **item} for item in items],
+        table=AWS_RESOURCES,
+    )
+    description = replace(
+        fetched(DayRange(day, day), account, complete_through=day), dataset="resources"
+    )
+    stored = payload(f"inventory {account} {day}")
+    with database.connect("loader", autocommit=True) as conn:
+        result = load(
+            conn, AWS_RESOURCES, description, stored, lambda: [rows], LoadOptions(TODAY, 0)
+        )
+    assert result.state == "loaded"
+
+
+def _acme(day: date) -> list[dict[str, Any]]:
+    """54 machines, an unused volume with a name that a spreadsheet would run; one more comes."""
+    long_ago = datetime(2025, 1, 1, tzinfo=UTC)
+    machines = [
+        {
+            "resource_id": f"i-{number:03}",
+            "resource_type": "ec2:instance",
+            "resource_name": f"web_{number:03}",
+            "region": "eu-1",
+            "instance_type": "m6i.large",
+            "state": "running",
+            "created_at": long_ago,
+            "tags": '{"Team": "shop"}' if number % 2 else '{"env": "prod", "owner": ""}',
+        }
+        for number in range(54)
+    ]
+    volume = {
+        "resource_id": "vol-1",
+        "resource_type": "ec2:volume",
+        "resource_name": "=1+1",
+        "region": "eu-2",
+        "size_gb": Decimal(500),
+        "iops": 4000,
+        "created_at": long_ago,
+    }
+    gone = {"resource_id": "b-gone", "resource_type": "s3:bucket", "resource_name": "100%"}
+    new = {"resource_id": "b-new", "resource_type": "s3:bucket", "tags": '{"owner": "ml"}'}
+    return [*machines, volume, gone if day == FIRST_INVENTORY else new]
+
+
+def _beta() -> list[dict[str, Any]]:
+    """A machine that another account's bill names: the cloud account is the same."""
+    return [
+        {
+            "resource_id": "i-shared",
+            "resource_type": "ec2:instance",
+            "owner_account_id": "s-1",
+            "region": "eu-1",
+            "tags": '{"team": "data"}',
+        }
+    ]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 ENTRY = str(Path(__file__).parents[2] / "app" / "streamlit_app.py")
 
 
-def run(page: str | None = None, **params: str) -> AppTest:
+def run(page: str | None = None, /, **params: str) -> AppTest:
     at = AppTest.from_file(ENTRY, default_timeout=60)
     for name, value in params.items():
         at.query_params[name] = value

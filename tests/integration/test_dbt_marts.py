@@ -90,7 +90,13 @@ class Warehouse:
         return dict(self.ask(query))
 
     def fingerprints(self) -> list[Any]:
-        marts = ("fct_charges", "fct_daily_costs", "fct_restatements", "fct_freshness")
+        marts = (
+            "fct_charges",
+            "fct_daily_costs",
+            "fct_daily_resource_costs",
+            "fct_restatements",
+            "fct_freshness",
+        )
         return [
             self.ask(
                 f"select '{mart}', count(*), md5(string_agg(md5(row::text), '' order by"
@@ -300,11 +306,12 @@ def test_accounts_keep_their_versions(warehouse: Warehouse) -> None:
          {"raw_rows_equal_charges", "charges_stand_once", "charges_equal_daily_costs"}),
         ("update marts.fct_daily_costs set effective_cost = -effective_cost"
          " where account_id = 'cloud'",
-         {"raw_equals_daily_costs", "charges_equal_daily_costs"}),
+         {"raw_equals_daily_costs", "charges_equal_daily_costs",
+          "resource_costs_equal_daily_costs"}),
         ("update marts.fct_daily_costs set billed_cost = billed_cost + 0.000000000001"
          " where account_id = 'cloud' and service_name = 'Tax'",
          {"raw_equals_daily_costs", "control_totals_equal_daily_costs",
-          "charges_equal_daily_costs"}),
+          "charges_equal_daily_costs", "resource_costs_equal_daily_costs"}),
     ],
     ids=["dropped row", "doubled file", "flipped sign", "a last decimal"],
 )  # fmt: skip

@@ -1,0 +1,318 @@
+"""What may be asked of cloud resources, and its SQL: names from here, values always bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app.queries.catalog import ACCOUNTS, METRICS, PROVIDER_NAME, Basis, Dimension
+from app.queries.compiler import Statement
+from app.settings import AppSettings
+from astraeus_pipeline.contracts.days import DayRange
+
+PAGE_ROWS: Final = 50
+EXPORT_ROWS: Final = 100_000
+NEW_DAYS: Final = 7
+
+
+@dataclass(frozen=True)
+class Status:
+    """A condition that a resource is in; `condition` is over the columns of `known`."""
+
+    label: str
+    condition: str
+    description: str
+
+
+STATUSES: Final = {
+    status.label: status
+    for status in (
+        Status("Active", "is_active", "In the newest inventory of its account"),
+        Status("Idle", "is_active and is_idle", "Paid for, and nothing uses it"),
+        Status("New", "is_active and is_new", f"Made or first seen in the last {NEW_DAYS} days"),
+        Status("No owner", "is_active and not has_owner", "No tag says whose it is"),
+        Status("Gone", "not is_active", "Only in older inventories"),
+        Status("All", "true", "Everything that an inventory ever had"),
+    )
+}
+FACETS: Final = {
+    facet.key: facet
+    for facet in (
+        Dimension("provider", "Provider", "provider_name", "No provider"),
+        Dimension("account", "Account", "account_id", "No account"),
+        Dimension("type", "Type", "resource_type", "No type"),
+        Dimension("region", "Region", "region_id", "Global"),
+    )
+}
+ORDERS: Final = {
+    "Cost": "cost desc nulls last",
+    "Name": "lower(coalesce(resource_name, resource_id))",
+    "Type": "resource_type",
+    "Newest": "coalesce(created_at, first_seen::timestamptz) desc",
+}
+
+# A bill may be of another account than the inventory, of the payer say: the cloud account tells.
+_SAME: Final = (
+    "costs.resource_id = resources.resource_id and (costs.account_id = resources.account_id"
+    " or costs.sub_account_id = resources.sub_account_id)"
+)
+_IDLE: Final = (
+    "resources.attached_to is null and resources.resource_type in ('ec2:volume', 'ec2:address')"
+)
+_OWNER: Final = (
+    "exists (select 1 from jsonb_each_text(resources.tags) as tag"
+    " where lower(tag.key) = any(:owner_tags) and tag.value <> '')"
+)
+_NEW: Final = (
+    "coalesce((resources.created_at at time zone 'UTC')::date > inventories.last_day - :new_days,"
+    # All of an account's first inventory is first seen then, and new only to us.
+    " resources.first_seen > greatest(inventories.last_day - :new_days, inventories.first_day))"
+)
+_SEARCHED: Final = (
+    "concat_ws(' ', resource_name, resource_id, resource_type, instance_type, tags::text)"
+)
+
+
+@dataclass(frozen=True)
+class ResourceQuery:
+    """Which resources; `days`, currency and basis are of the cost shown beside each.
+
+    `filters` maps facet keys to the values wanted, with the facet's word for null. Of `words`
+    every one must be found in name, id, type, size or tags; `tag_keys` must all be there.
+    """
+
+    days: DayRange
+    currency: str
+    basis: Basis = "billed"
+    status: str = "Active"
+    filters: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    tag_keys: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    order: str = "Cost"
+
+
+def compile_summary(query: ResourceQuery) -> Statement:
+    """Return the statement of the cards: one row of counts over all statuses.
+
+    Columns out: `active`, `idle`, `fresh`, `unowned`, `gone`; of the active: `types`, `accounts`,
+    `providers`; `idle_cost` (null where the bill names none of them) and `last_day` (newest
+    inventory); shares of the active in percent, null where there is none.
+    """
+    active = "filter (where is_active)"
+    columns = (
+        f"count(*) {active} as active",
+        f"count(*) filter (where {STATUSES['Idle'].condition}) as idle",
+        f"count(*) filter (where {STATUSES['New'].condition}) as fresh",
+        f"count(*) filter (where {STATUSES['No owner'].condition}) as unowned",
+        "count(*) filter (where not is_active) as gone",
+        f"count(distinct resource_type) {active} as types",
+        f"count(distinct account_id) {active} as accounts",
+        f"count(distinct provider_name) {active} as providers",
+        f"sum(cost) filter (where {STATUSES['Idle'].condition}) as idle_cost",
+        "max(last_seen) as last_day",
+        f"100.0 * count(*) filter (where {STATUSES['No owner'].condition})"
+        f" / nullif(count(*) {active}, 0) as unowned_percent",
+        f"100.0 * count(*) filter (where {STATUSES['Idle'].condition})"
+        f" / nullif(count(*) {active}, 0) as idle_percent",
+    )
+    select = f"select {', '.join(columns)} from known"  # noqa: S608 - expressions of this module
+    return _statement(query, select, with_status=False)
+
+
+def compile_found(query: ResourceQuery) -> Statement:
+    """Return the statement that counts: `resources`, and their `cost` (null where none is named).
+
+    Raises: KeyError for a facet or status that is not listed here.
+    """
+    return _statement(query, "select count(*) as resources, sum(cost) as cost from known")
+
+
+def compile_page(query: ResourceQuery, page: int) -> Statement:
+    """Return the statement of one page, from 1; the same row never stands on two.
+
+    Columns out: those of marts.dim_resources, `provider_name`, `owner`, `is_idle`, `is_new`,
+    `has_owner`, `cost`.
+    """
+    return _listed(query, PAGE_ROWS, (page - 1) * PAGE_ROWS)
+
+
+def compile_export(query: ResourceQuery) -> Statement:
+    """Return the statement of all rows, with the columns of a page; EXPORT_ROWS at most."""
+    return _listed(query, EXPORT_ROWS, 0)
+
+
+def compile_one(query: ResourceQuery, account_id: str, resource_id: str) -> Statement:
+    """Return the statement of one resource, whatever the filters: a page's columns, or no row."""
+    bare = ResourceQuery(query.days, query.currency, query.basis, "All")
+    return _statement(
+        bare,
+        "select * from known where account_id = :account_id and resource_id = :resource_id",
+        account_id=account_id,
+        resource_id=resource_id,
+    )
+
+
+def compile_costs_of(query: ResourceQuery, account_id: str, resource_id: str) -> Statement:
+    """Return the statement of one resource's costs by day and service.
+
+    Columns out: `period` (day), `service`, `cost`, `open_cost` (what is not final), `is_final`.
+    """
+    column = METRICS[query.basis].column
+    sql = (
+        "select costs.usage_date as period, costs.service_name as service,"  # noqa: S608 - names of the catalogue
+        f" sum(costs.{column}) as cost,"
+        f" coalesce(sum(costs.{column}) filter (where not costs.is_final), 0) as open_cost,"
+        " bool_and(costs.is_final) as is_final"
+        " from marts.dim_resources as resources"
+        f" inner join marts.fct_daily_resource_costs as costs on {_SAME}"
+        " where resources.account_id = :account_id and resources.resource_id = :resource_id"
+        " and costs.usage_date between :first and :last and costs.billing_currency = :currency"
+        " group by 1, 2 order by 1, 2"
+    )
+    return _bound(
+        sql, {**_money_values(query), "account_id": account_id, "resource_id": resource_id}
+    )
+
+
+def compile_attribution(query: ResourceQuery) -> Statement:
+    """Return the statement that says which part of the bill belongs to resources.
+
+    A row per provider and one of all (`is_total`): `in_inventory`, `elsewhere` (a resource that no
+    inventory has), `without` (the bill names no resource), `cost` (their sum, all of the bill) and
+    `named_percent` (null for a cost of nothing). Of the query's filters only provider and account.
+    """
+    values = _money_values(query)
+    wanted = [(key, each) for key, each in query.filters if key in ("provider", "account")]
+    columns = {"provider": PROVIDER_NAME, "account": "costs.account_id"}
+    conditions = ["true"]
+    for key, chosen in wanted:
+        values[f"wanted_{key}"] = list(chosen)
+        conditions.append(f"{columns[key]} = any(:wanted_{key})")
+    sql = (
+        f"with costs as ({_costs(query)}),"  # noqa: S608 - names of the catalogue
+        f" placed as (select {PROVIDER_NAME} as provider, costs.cost, case"
+        " when costs.resource_id is null then 'without'"
+        f" when exists (select 1 from marts.dim_resources as resources where {_SAME})"
+        " then 'in_inventory' else 'elsewhere' end as place"
+        f" from costs left join {ACCOUNTS} on accounts.account_id = costs.account_id"
+        f" where {' and '.join(conditions)})"
+        " select provider, grouping(provider) = 1 as is_total,"
+        " coalesce(sum(cost) filter (where place = 'in_inventory'), 0) as in_inventory,"
+        " coalesce(sum(cost) filter (where place = 'elsewhere'), 0) as elsewhere,"
+        " coalesce(sum(cost) filter (where place = 'without'), 0) as without,"
+        " sum(cost) as cost,"
+        " 100 * coalesce(sum(cost) filter (where place <> 'without'), 0) / nullif(sum(cost), 0)"
+        " as named_percent"
+        " from placed group by grouping sets ((provider), ()) having count(*) > 0"
+        " order by is_total, cost desc, provider"
+    )
+    return _bound(sql, values)
+
+
+def compile_members(key: str) -> Statement:
+    """Return the statement that lists a facet's values, `member`, the most frequent first.
+
+    Raises: KeyError for a facet that is not listed here.
+    """
+    facet = FACETS[key]
+    sql = (
+        f"select coalesce({facet.column}, :missing) as member"  # noqa: S608 - names of the catalogue
+        f" from (select resources.*, {PROVIDER_NAME} as provider_name"
+        f" from marts.dim_resources as resources left join {ACCOUNTS}"
+        " on accounts.account_id = resources.account_id) as known"
+        " group by 1 order by count(*) desc, 1"
+    )
+    return _bound(sql, {"missing": facet.missing})
+
+
+TAG_KEYS: Final = Statement(
+    "select tag.key as member from marts.dim_resources as resources"
+    " cross join lateral jsonb_object_keys(resources.tags) as tag (key)"
+    " group by 1 order by count(*) desc, 1",
+    (),
+)
+
+
+def like(word: str) -> str:
+    """Return the pattern of a word anywhere, its own wildcards taken literally."""
+    for wildcard in ("\\", "%", "_"):
+        word = word.replace(wildcard, f"\\{wildcard}")
+    return f"%{word}%"
+
+
+def _listed(query: ResourceQuery, limit: int, offset: int) -> Statement:
+    # Account and id are unique, so that pages neither repeat nor lose a row.
+    select = (
+        f"select * from known order by {ORDERS[query.order]}, account_id, resource_id"  # noqa: S608 - an order of this module
+        " limit :limit offset :offset"
+    )
+    return _statement(query, select, limit=limit, offset=offset)
+
+
+def _statement(
+    query: ResourceQuery, select: str, *, with_status: bool = True, **more: Any
+) -> Statement:
+    values: dict[str, Any] = {
+        **_money_values(query),
+        "owner_tags": [tag.lower() for tag in AppSettings().owner_tags],
+        "new_days": NEW_DAYS,
+        **more,
+    }
+    conditions = _conditions(query, values)
+    if with_status:
+        conditions.append(STATUSES[query.status].condition)
+    # Every name below is this module's or the catalogue's, every value is bound.
+    sql = (
+        f"with costs as ({_costs(query)}),"  # noqa: S608 - names of the catalogue
+        " spent as (select resources.account_id, resources.resource_id, sum(costs.cost) as cost"
+        f" from marts.dim_resources as resources inner join costs on {_SAME} group by 1, 2),"
+        " inventories as (select account_id, min(first_seen) as first_day,"
+        " max(last_seen) as last_day from marts.dim_resources group by 1),"
+        f" every as (select resources.*, {PROVIDER_NAME} as provider_name,"
+        " (select tag.value from jsonb_each_text(resources.tags) as tag"
+        " where lower(tag.key) = any(:owner_tags) and tag.value <> ''"
+        " order by array_position(:owner_tags, lower(tag.key)) limit 1) as owner,"
+        f" {_IDLE} as is_idle, {_NEW} as is_new, {_OWNER} as has_owner, spent.cost"
+        " from marts.dim_resources as resources"
+        f" left join {ACCOUNTS} on accounts.account_id = resources.account_id"
+        " left join inventories on inventories.account_id = resources.account_id"
+        " left join spent on spent.account_id = resources.account_id"
+        " and spent.resource_id = resources.resource_id),"
+        f" known as (select * from every where {' and '.join(conditions)})"
+        f" {select}"
+    )
+    return _bound(sql, values)
+
+
+def _costs(query: ResourceQuery) -> str:
+    return (
+        "select account_id, sub_account_id, resource_id,"  # noqa: S608 - names of the catalogue
+        f" sum({METRICS[query.basis].column}) as cost"
+        " from marts.fct_daily_resource_costs"
+        " where usage_date between :first and :last and billing_currency = :currency"
+        " group by 1, 2, 3"
+    )
+
+
+def _conditions(query: ResourceQuery, values: dict[str, Any]) -> list[str]:
+    conditions = ["true"]
+    for key, wanted in query.filters:
+        facet = FACETS[key]
+        values[f"missing_{key}"] = facet.missing
+        values[f"wanted_{key}"] = list(wanted)
+        conditions.append(f"coalesce({facet.column}, :missing_{key}) = any(:wanted_{key})")
+    if query.tag_keys:
+        values["tag_keys"] = list(query.tag_keys)
+        conditions.append("tags ?& :tag_keys")
+    if query.words:
+        values["words"] = [like(word) for word in query.words]
+        conditions.append(f"{_SEARCHED} ilike all(:words)")
+    return conditions
+
+
+def _money_values(query: ResourceQuery) -> dict[str, Any]:
+    return {"first": query.days.first, "last": query.days.last, "currency": query.currency}
+
+
+def _bound(sql: str, values: dict[str, Any]) -> Statement:
+    return Statement(sql, tuple(sorted(values.items())))

@@ -1,0 +1,185 @@
+"""Resources: what stands in the clouds, whose it is, what is idle, and what it costs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import streamlit as st
+
+from app.components import cards, formats, header, inventory, links, resource_drawer, states
+from app.components.cache import ask
+from app.components.scope import Scope
+from app.queries import periods, resources
+from app.queries.export import resources_csv
+from app.queries.resources import ResourceQuery
+from astraeus_pipeline.contracts.days import DayRange
+
+WEEKS: Final = 28
+_EXPORTED: Final = (
+    *("provider_name", "account_id", "sub_account_id", "resource_type", "resource_id"),
+    *("resource_name", "region_id", "availability_zone", "state", "instance_type", "size_gb"),
+    *("iops", "throughput_mbps", "attached_to", "owner", "is_active", "is_idle", "is_new"),
+    *("created_at", "first_seen", "last_seen", "tags"),
+)
+
+
+def page(scope: Scope) -> None:
+    """Draw the page."""
+    header.draw("Resources", scope)
+    days = DayRange(scope.through - timedelta(days=WEEKS - 1), scope.through)
+    bill = ResourceQuery(days, scope.currency, scope.basis, filters=scope.filters)
+    with states.guarded("The resources"):
+        _resources(scope, bill)
+    with st.container(border=True), states.guarded("The cost by resource"):
+        _attribution(scope, bill)
+
+
+def _resources(scope: Scope, bill: ResourceQuery) -> None:
+    if not ask(resources.compile_members("type")):
+        states.no_inventory()
+        return
+    query = inventory.draw(bill)
+    links.warn()
+    _cards(scope, query)
+    with st.container(border=True):
+        _listing(scope, query)
+    resource_drawer.draw(scope, query)
+
+
+def _cards(scope: Scope, query: ResourceQuery) -> None:
+    [found] = ask(resources.compile_summary(query))
+    currency = scope.currency
+    with cards.grid(5, 175):
+        cards.figure(
+            "Active",
+            f"{found['active']:,}",
+            f"{found['types']} types",
+            note=f"{found['gone']:,} gone" if found["gone"] else None,
+            arrow="off",
+            help_text=f"In the newest inventory ({formats.day(found['last_day'])}), as filtered.",
+        )
+        cards.figure(
+            f"New in {resources.NEW_DAYS} days",
+            f"{found['fresh']:,}",
+            "made or first seen",
+            arrow="off",
+            help_text="Made in these days as the provider says, or else first seen by an inventory"
+            " that was not the account's first.",
+        )
+        cards.figure(
+            "Idle",
+            f"{found['idle']:,}",
+            formats.percent(found["idle_percent"]),
+            note="of active"
+            if found["idle_cost"] is None
+            else f"{formats.card(found['idle_cost'], currency)} in {WEEKS} days",
+            arrow="off",
+            help_text="Paid for, and attached to nothing.",
+        )
+        cards.figure(
+            "Without owner tag",
+            f"{found['unowned']:,}",
+            formats.percent(found["unowned_percent"]),
+            note="of active",
+            arrow="off",
+            help_text="No tag with a value under the keys that name an owner"
+            " (ASTRAEUS_APP_OWNER_TAGS).",
+        )
+        cards.figure(
+            "Providers",
+            f"{found['providers']:,}",
+            f"{found['accounts']} accounts",
+            arrow="off",
+            help_text="With at least one active resource, as filtered.",
+        )
+
+
+def _listing(scope: Scope, query: ResourceQuery) -> None:
+    [found] = ask(resources.compile_found(query))
+    number, currency = found["resources"], scope.currency
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(
+            f"{query.status} resources" if query.status != "All" else "All resources",
+            anchor=False,
+            width="stretch",
+        )
+        st.download_button(
+            "CSV",
+            data=lambda: _csv(query),
+            file_name=f"resources_{query.status.lower().replace(' ', '_')}_{query.days.last}.csv",
+            mime="text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            type="tertiary",
+            disabled=not number,
+            help=f"All rows as filtered, {resources.EXPORT_ROWS:,} at most, with every decimal",
+        )
+    if not number:
+        states.no_resource_matches(inventory.reset)
+        return
+    slot = st.container()
+    pages = -(-number // resources.PAGE_ROWS)
+    shown = _pagination(pages)
+    rows = ask(resources.compile_page(query, shown))
+    key = f"resources_{hash(query)}_{shown}_{resource_drawer.closed()}"
+    with slot:
+        inventory.table(
+            rows, currency, key=key, on_select=lambda: resource_drawer.open_row(key, rows)
+        )
+    first = (shown - 1) * resources.PAGE_ROWS + 1
+    st.caption(
+        f"{first:,}-{first + len(rows) - 1:,} of {number:,} resources. "
+        + (
+            f"The bill names {formats.money(found['cost'], currency)} for them"
+            if found["cost"] is not None
+            else "The bill names no cost for them"
+        )
+        + f", {periods.spell(query.days)}. {scope.sentence()}. Select a row for all of it."
+    )
+    with st.expander("As text", icon=":material/table:", on_change="rerun") as text:
+        if text.open:
+            inventory.as_text(rows, currency)
+
+
+def _pagination(pages: int) -> int:
+    """Draw the page numbers where there are several; return the page."""
+    if pages < 2:
+        return 1
+    return min(int(st.pagination(pages, key="page", bind="query-params")), pages)
+
+
+def _csv(query: ResourceQuery) -> str:
+    rows = ask(resources.compile_export(query))
+    return resources_csv(rows, _EXPORTED, query.currency, periods.spell(query.days))
+
+
+def _attribution(scope: Scope, query: ResourceQuery) -> None:
+    rows = ask(resources.compile_attribution(query))
+    st.subheader("Cost by resource", anchor=False)
+    if not rows:
+        st.caption(f"No charges in {periods.spell(query.days)}.")
+        return
+    providers = [row for row in rows if not row["is_total"]]
+    [whole] = [row for row in rows if row["is_total"]]
+    inventory.attribution_table(providers, scope.currency)
+    st.caption(
+        f"{periods.spell(query.days)}: {formats.money(whole['cost'], scope.currency)} in all,"
+        f" {formats.percent(whole['named_percent'])} of it by resource,"
+        f" {formats.money(whole['without'], scope.currency)} where the bill names none."
+        f" {scope.sentence()}."
+    )
+    st.page_link(
+        "views/costs.py",
+        label="The same days in Costs",
+        icon=":material/arrow_forward:",
+        query_params={
+            **links.carried(),
+            "period": "Custom",
+            "dates": [str(query.days.first), str(query.days.last)],
+        },
+    )
+
+
+if (scope_now := st.session_state.get("scope")) is not None:
+    page(scope_now)
