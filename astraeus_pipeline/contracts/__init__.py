@@ -7,6 +7,7 @@ from astraeus_pipeline.contracts.aws import (
     AWS_COSTS_FOCUS,
     AWS_RESOURCES,
 )
+from astraeus_pipeline.contracts.azure import AZURE_TABLES
 from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.focus import FOCUS_COSTS
 from astraeus_pipeline.contracts.openai import OPENAI_TABLES
@@ -17,6 +18,7 @@ RAW_TABLES: tuple[RawTable, ...] = (
     AWS_COSTS_CUR,
     AWS_COSTS_FOCUS,
     AWS_RESOURCES,
+    *AZURE_TABLES,
     FOCUS_COSTS,
     *SNOWFLAKE_TABLES,
     *OPENAI_TABLES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.providers.anthropic import ANTHROPIC
 from astraeus_pipeline.providers.aws import AWS
+from astraeus_pipeline.providers.azure import AZURE
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.providers.focus import FOCUS
 from astraeus_pipeline.providers.openai import OPENAI
@@ -12,6 +13,7 @@ from astraeus_pipeline.providers.snowflake import SNOWFLAKE
 
 PROVIDERS: dict[str, Provider] = {
     AWS.key: AWS,
+    AZURE.key: AZURE,
     FOCUS.key: FOCUS,
     SNOWFLAKE.key: SNOWFLAKE,
     OPENAI.key: OPENAI,

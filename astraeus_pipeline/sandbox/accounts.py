@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from astraeus_pipeline.sandbox import azure
 from astraeus_pipeline.sandbox import state as states
-from astraeus_pipeline.sandbox.estate import AWS_OWNERS, FOCUS_OWNERS
+from astraeus_pipeline.sandbox.estate import AWS_OWNERS, AZURE_OWNERS, FOCUS_OWNERS
 from astraeus_pipeline.sandbox.llm_estate import ORGANIZATIONS
 from astraeus_pipeline.sandbox.resources import role_arn
 from astraeus_pipeline.sandbox.state import SandboxState
@@ -31,13 +32,26 @@ def demo_accounts(home: Path, state: SandboxState) -> Iterator[DemoAccount]:
     """Yield the demo's accounts, pointing at the running emulators and written files."""
     keys = {"access_key_id": SecretStr("demo"), "secret_access_key": SecretStr("demo")}
     for owner in AWS_OWNERS:
-        config = {
+        config: dict[str, Any] = {
             "linked_account_id": owner.number,
             "role_arn": role_arn(owner),
             "endpoint_url": f"http://127.0.0.1:{state.moto_port}",
             "cost_explorer_endpoint_url": f"http://127.0.0.1:{state.cost_explorer_port}",
         }
         yield DemoAccount(owner.slug, "aws", owner.name, config, keys)
+    address = f"https://127.0.0.1:{state.azure_port}"
+    for owner in AZURE_OWNERS:
+        config = {
+            "tenant_id": azure.TENANT,
+            "client_id": azure.CLIENT,
+            "subscription_id": owner.number,
+            "authority": address,
+            "endpoint_url": address,
+            "ca_bundle": str(states.azure(home) / azure.CA_FILE),
+            "units_per_minute": 60_000,  # the emulator has no quota
+        }
+        secret = {"client_secret": SecretStr(azure.SECRET)}
+        yield DemoAccount(owner.slug, "azure", owner.name, config, secret)
     for owner in FOCUS_OWNERS:
         folder = states.bills(home) / owner.slug
         yield DemoAccount(owner.slug, "focus", owner.name, {"url": str(folder)})

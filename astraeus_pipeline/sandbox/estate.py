@@ -209,6 +209,47 @@ AZURE = Owner(
     support=Decimal("912.50"),
     credit=Decimal("-300.00"),
 )
+FABRIKAM_SHOP = Owner(
+    "fabrikam-shop",
+    "0f2e9a10-7d0b-4d35-9d6a-6b7f3a1c5e01",
+    "Fabrikam shop",
+    "EUR",
+    (
+        _w("Virtual Machines", "D4s v5", "1 Hour", "0.214", 171, "westeurope", team="shop"),
+        _w("Storage", "P20 LRS Disk", "1/Month", "68.14", 26, "westeurope", noise=0.01),
+        _w("Storage", "Hot LRS Data Stored", "1 GB/Month", "0.0196", 33, "westeurope", noise=0.01),
+        _w("Storage", "Hot Read Operations", "10K", "0.0044", 2, "westeurope", noise=0.2),
+        _w("SQL Database", "vCore", "1 Hour", "0.1522", 88, "westeurope", growth=0.02, team="shop"),
+        _w(
+            "Bandwidth", "Standard Data Transfer Out", "1 GB", "0.0737", 14, "westeurope", noise=0.2
+        ),
+    ),
+    commitment=Decimal("1860.00"),
+)
+FABRIKAM_DATA = Owner(
+    "fabrikam-data",
+    "0f2e9a10-7d0b-4d35-9d6a-6b7f3a1c5e02",
+    "Fabrikam data",
+    "EUR",
+    (
+        _w(
+            "Azure Databricks",
+            "Premium All-purpose Compute DBU",
+            "1 Hour",
+            "0.51",
+            96,
+            "northeurope",
+            weekend=0.3,
+            team="data",
+        ),
+        _w("Virtual Machines", "E8s v5", "1 Hour", "0.563", 62, "northeurope", team="data"),
+        _w(
+            "Storage", "Cool ZRS Data Stored", "1 GB/Month", "0.0113", 41, "northeurope", noise=0.01
+        ),
+        _w("Azure Database for PostgreSQL", "vCore", "100 Hours", "8.9", 37, "northeurope"),
+        _w("Log Analytics", "Pay-as-you-go Data Ingestion", "1 GB", "2.5", 19, "northeurope"),
+    ),
+)
 ORACLE = Owner(
     "globex-oci",
     "ocid1.tenancy.oc1..globex",
@@ -238,12 +279,14 @@ ORACLE = Owner(
     ),
 )
 AWS_OWNERS: Final = (PROD, STAGING, DATA)
+AZURE_OWNERS: Final = (FABRIKAM_SHOP, FABRIKAM_DATA)
 FOCUS_OWNERS: Final = (AZURE, ORACLE)
 
 ANOMALIES: Final = (
     Anomaly("acme-prod", "AWS Lambda", "spike", 24, 2, 7.0),
     Anomaly("acme-prod", _OTHER, "shift", 11, 11, 1.9),
     Anomaly("acme-data", "Amazon Bedrock", "new_service", 16, 16, 1.0),
+    Anomaly("fabrikam-data", "Azure Databricks", "spike", 19, 2, 3.6),
     Anomaly("contoso-azure", "Azure SQL Database", "spike", 40, 3, 3.2),
 )
 _NEW_SERVICES: Final = {

@@ -12,8 +12,17 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from types import FrameType
 
-from astraeus_pipeline.sandbox import aws_lines, focus_files, resources, state
+from astraeus_pipeline.sandbox import (
+    aws_lines,
+    azure_fleet,
+    azure_lines,
+    focus_files,
+    resources,
+    state,
+)
+from astraeus_pipeline.sandbox.azure import AzureServer, Subscription
 from astraeus_pipeline.sandbox.cost_explorer import CostExplorerServer, Line
+from astraeus_pipeline.sandbox.estate import AZURE_OWNERS
 from astraeus_pipeline.sandbox.llm_costs import LlmCostServer
 from astraeus_pipeline.sandbox.llm_estate import LlmEstate
 from astraeus_pipeline.sandbox.llm_lines import EstateLines
@@ -39,20 +48,39 @@ def serve(home: Path) -> None:
         lambda: EstateLines(LlmEstate(_current(home).estate), _today()), port=noted.llm_costs_port
     )
     llm_costs.start()
+    azure = _azure(home, noted.azure_port)
+    azure.start()
     resources.seed(f"http://127.0.0.1:{moto_port}")
     ready = replace(
         _current(home, noted),
         moto_port=moto_port,
         cost_explorer_port=int(explorer.url.rsplit(":", 1)[1]),
         llm_costs_port=int(llm_costs.url.rsplit(":", 1)[1]),
+        azure_port=int(azure.url.rsplit(":", 1)[1]),
     )
     focus_files.write(ready.estate, state.bills(home), _today())
     state.write(home, ready)
     print("ready", flush=True)  # noqa: T201 - read by whoever started this
     _wait()
     llm_costs.stop()
+    azure.stop()
     explorer.stop()
     moto.stop()
+
+
+def _azure(home: Path, port: int) -> AzureServer:
+    subscriptions = [
+        Subscription(
+            owner.number, owner.name, azure_fleet.items(owner), management_group="fabrikam"
+        )
+        for owner in AZURE_OWNERS
+    ]
+    return AzureServer(
+        lambda: subscriptions,
+        lambda days: azure_lines.lines(_current(home).estate, _today(), days),
+        state.azure(home),
+        port=port,
+    )
 
 
 def _current(home: Path, otherwise: SandboxState | None = None) -> SandboxState:

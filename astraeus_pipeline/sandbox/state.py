@@ -19,6 +19,7 @@ class SandboxState:
     moto_port: int = 0
     cost_explorer_port: int = 0
     llm_costs_port: int = 0
+    azure_port: int = 0
 
     @property
     def estate(self) -> Estate:
@@ -34,6 +35,11 @@ def path(home: Path) -> Path:
 def bills(home: Path) -> Path:
     """Return the folder of FOCUS files."""
     return home / "sandbox" / "bills"
+
+
+def azure(home: Path) -> Path:
+    """Return the folder of the emulated Azure: its certificate authority, its exports."""
+    return home / "sandbox" / "azure"
 
 
 def read(home: Path) -> SandboxState | None:

@@ -13,6 +13,8 @@ stated as (
         control.value ->> 'currency' as currency,
         case control.value ->> 'cost_type'
             when 'net_unblended_cost' then 'billed_cost'
+            when 'actual_cost' then 'billed_cost'
+            when 'amortized_cost' then case when deliveries.provider = 'azure' then 'effective_cost' end
             when 'net_amortized_cost' then 'effective_cost'
             when 'unblended_cost' then 'list_cost'
             when 'usage_in_currency' then 'billed_cost'

@@ -15,6 +15,7 @@ ledger as (
         sum(
             coalesce(
                 currency.value ->> 'billed_cost',
+                currency.value ->> 'actual_cost',
                 currency.value ->> 'net_unblended_cost',
                 currency.value ->> 'unblended_cost',
                 currency.value ->> 'usage_in_currency',

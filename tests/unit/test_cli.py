@@ -150,7 +150,7 @@ def test_accounts_are_added_listed_paused_and_removed(database: Database, tmp_pa
 def test_wrong_arguments_name_what_is_known(database: Database, tmp_path: Path) -> None:
     with installed(database, tmp_path):
         cases = [
-            (["account", "add", "a", "--provider", "gcp"], "Known providers: aws, focus"),
+            (["account", "add", "a", "--provider", "gcp"], "Known providers: aws"),
             (["account", "add", "a", "--provider", "aws", "--set", "reigons=x"], "regions"),
             (["account", "add", "a", "--provider", "aws", "--set", "x"], "--set key=value"),
             (["account", "pause", "nobody"], "There is no account 'nobody'"),

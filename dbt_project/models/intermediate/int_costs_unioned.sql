@@ -5,6 +5,8 @@ select * from {{ ref('stg_aws__costs_cur') }}
 union all
 select * from {{ ref('stg_aws__costs_focus') }}
 union all
+select * from {{ ref('stg_azure__costs') }}
+union all
 select * from {{ ref('stg_focus__costs') }}
 union all
 select * from {{ ref('stg_snowflake__costs') }}

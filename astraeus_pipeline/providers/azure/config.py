@@ -1,0 +1,75 @@
+"""What an Azure account's row may say."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+CostSource = Literal["query", "export_focus", "export_actual_amortized"]
+
+_GUID: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
+Guid = Annotated[str, StringConstraints(pattern=_GUID, to_lower=True)]
+
+
+class AzureConfig(BaseModel):
+    """Configuration of one Azure account; secrets are kept apart."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant_id: str = Field(
+        pattern=r"^[A-Za-z0-9.-]+$", description="Directory (tenant) id, or its domain"
+    )
+    client_id: Guid | None = Field(
+        default=None, description="Application (client) id; empty for Azure's own with device code"
+    )
+    subscription_id: Guid | None = Field(
+        default=None, description="Subscription to ingest; empty where others are only found"
+    )
+    management_group: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_().-]{1,90}$",
+        description="Find the subscriptions below this management group",
+    )
+    sign_in: Literal["client_secret", "device_code"] = Field(
+        default="client_secret", description="device_code is for a person at `account test`"
+    )
+    cost_source: CostSource = Field(
+        default="query", description="Where costs come from; exports are richer and preferred"
+    )
+    export_url: str | None = Field(
+        default=None,
+        description="Container and folder of the export: https://name.blob.core.windows.net/c/dir",
+    )
+    amortized_export_url: str | None = Field(
+        default=None, description="The same of the amortized export, beside the actual one"
+    )
+    units_per_minute: int = Field(
+        default=60, gt=0, description="Share of the tenant's 60 query processing units a minute"
+    )
+    authority: str = Field(default=PUBLIC_AUTHORITY, description="Another address for signing in")
+    endpoint_url: str | None = Field(
+        default=None, description="Another address for Azure Resource Manager"
+    )
+    ca_bundle: str | None = Field(
+        default=None, description="File of certificates to trust instead of the public ones"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("authority", "endpoint_url"):
+            url = getattr(self, name)
+            if url and not re.match(r"https://[^/]+", url):
+                raise ValueError(f"{name} must begin with https://")
+        if self.cost_source != "query" and not self.export_url:
+            raise ValueError(f"cost_source {self.cost_source} needs export_url")
+        if self.cost_source == "export_actual_amortized" and not self.amortized_export_url:
+            raise ValueError("cost_source export_actual_amortized needs amortized_export_url")
+        return self
+
+    @property
+    def is_public_cloud(self) -> bool:
+        """Whether Microsoft knows the sign-in address, so that it may be looked up there."""
+        return self.authority.rstrip("/") == PUBLIC_AUTHORITY

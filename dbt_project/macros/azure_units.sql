@@ -1,0 +1,61 @@
+{#
+    Azure's units name the block that is priced: "100 Hours", "10K", "1/Month", "1 GB/Month". Its
+    quantities and prices count blocks; what is consumed is counted in the unit itself.
+#}
+{% macro azure_unit_match(unit_of_measure) -%}
+    regexp_match(trim({{ unit_of_measure }}), '^([0-9]+(?:\.[0-9]+)?)([KMB]?)(?:\s+(.+)|(/.+))?$')
+{%- endmacro %}
+
+{# How many units a block holds; 1 where the text names no number. #}
+{% macro azure_unit_block(match) -%}
+    coalesce(
+        ({{ match }})[1]::numeric
+        * case ({{ match }})[2] when 'K' then 1000 when 'M' then 1000000 when 'B' then 1000000000 else 1 end,
+        1
+    )
+{%- endmacro %}
+
+{# The unit itself, in the plural that FOCUS uses; a bare number counts units. #}
+{% macro azure_unit_name(match, unit_of_measure) -%}
+    case
+        when {{ match }} is null then {{ unit_of_measure }}
+        when ({{ match }})[4] is not null then 'Units' || ({{ match }})[4]
+        when ({{ match }})[3] is null then 'Units'
+        when ({{ match }})[3] like '/%' then 'Units' || ({{ match }})[3]
+        else regexp_replace(({{ match }})[3], '^([^/]*)\m(Hour|Minute|Second|Day|Month|Year)$', '\1\2s')
+    end
+{%- endmacro %}
+
+{# The priced block in the spelling of FOCUS: Hours, 100 Hours, 10000 Units, GB/Month. #}
+{% macro azure_pricing_unit(block, unit_name) -%}
+    case when {{ block }} = 1 then {{ unit_name }} else trim_scale({{ block }})::text || ' ' || {{ unit_name }} end
+{%- endmacro %}
+
+{#
+    The type that an id in lower case tells:
+    .../providers/microsoft.sql/servers/a/databases/b is a microsoft.sql/servers/databases.
+#}
+{% macro azure_type_of(resource_id) -%}
+    case
+        when {{ resource_id }} ~ '/providers/[^/]+/[^/]+/[^/]+'
+            then
+                (regexp_match({{ resource_id }}, '.*/providers/([^/]+)/'))[1]
+                || '/'
+                || regexp_replace(
+                    (regexp_match({{ resource_id }}, '.*/providers/[^/]+/(.+)$'))[1], '([^/]+)/[^/]*(/|$)', '\1\2', 'g'
+                )
+    end
+{%- endmacro %}
+
+{# The last part of an id; null where a charge has no resource. #}
+{% macro azure_name_of(resource_id) -%}
+    nullif(regexp_replace({{ resource_id }}, '^.*/', ''), '')
+{%- endmacro %}
+
+{# A location as an id: West Europe is westeurope; what names no place is null. #}
+{% macro azure_region(location) -%}
+    case
+        when lower({{ location }}) not in ('', 'global', 'unassigned', 'unknown', 'intercontinental', 'n/a', 'all regions')
+            then lower(replace({{ location }}, ' ', ''))
+    end
+{%- endmacro %}
