@@ -134,6 +134,8 @@ def test_money_is_numeric_without_scale(manifest: Node) -> None:
         "stg_aws__costs_focus",
         "stg_focus__costs",
         "stg_snowflake__costs",
+        "stg_openai__costs",
+        "stg_anthropic__costs",
         "fct_charges",
     ],
 )
