@@ -109,14 +109,14 @@ def landing(tmp_path: Path) -> LandingStore:
 @pytest.fixture(autouse=True)
 def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
     """More tries would only make the faults slow; they have tests of their own."""
-    monkeypatch.setattr(api, "PATIENCE", api.Patience(tries=1, timeout=1))
+    monkeypatch.setattr(api, "PATIENCE", api.Patience(tries=1))
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Give back the usual tries, and note the waits between them instead of waiting."""
     noted: list[float] = []
-    monkeypatch.setattr(api, "PATIENCE", api.Patience(timeout=1))
+    monkeypatch.setattr(api, "PATIENCE", api.Patience())
     monkeypatch.setattr(api, "time", SimpleNamespace(sleep=noted.append))
     return noted
 
@@ -248,7 +248,7 @@ def _table(vendor: Vendor) -> Iterator[Any]:
         yield faulty(
             Fault.SERVER_ERROR, Faults(errors=[(status, "api_error")]), TransientError, name, name
         )
-    yield faulty(Fault.TIME_OUT, Faults(hang=[1.6]), TransientError, "no answer in time", "hang")
+    yield faulty(Fault.TIME_OUT, Faults(hang=[1.0]), TransientError, "no answer in time", "hang")
     yield faulty(Fault.CUT_IN_MID_PAGE, Faults(cut_body=1), TransientError, "cut off", "body")
     yield faulty(Fault.TRUNCATED_PAYLOAD, Faults(broken_json=1), TransientError, "no JSON", "json")
     yield faulty(
@@ -270,12 +270,15 @@ def test_each_fault_is_a_plain_sentence_of_the_right_kind(
     landing: LandingStore,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
     vendor: Vendor,
     faults: Faults,
     error: type[ProviderError],
     says: str,
 ) -> None:
     server.faults = faults
+    if faults.hang:
+        monkeypatch.setattr(api, "PATIENCE", api.Patience(tries=1, timeout=0.2))
     caplog.set_level(logging.DEBUG)
     with pytest.raises(error, match=says) as caught:
         fetch(server, landing, vendor)
