@@ -25,7 +25,9 @@ def default_home() -> Path:
 class Settings(BaseSettings):
     """What the environment decides, all of it prefixed ASTRAEUS_; immutable once read."""
 
-    model_config = SettingsConfigDict(env_prefix="ASTRAEUS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="ASTRAEUS_", frozen=True, extra="ignore", populate_by_name=True
+    )
 
     home: Path = Field(default_factory=default_home)
     database_url: SecretStr | None = Field(
@@ -39,6 +41,11 @@ class Settings(BaseSettings):
     )
     master_keys: SecretStr | None = Field(
         default=None, description="Key ring: base64 keys of 32 bytes, newest first, comma separated"
+    )
+    focus_python: Path | None = Field(
+        default=None,
+        validation_alias="FOCUS_PYTHON",
+        description="A Python 3.12 for the FOCUS validator; else pyenv's or that of the PATH",
     )
     executor: Literal["in_process", "multiprocess"] = "in_process"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -15,6 +15,7 @@ from astraeus_pipeline.cli import (
     demo,
     doctor,
     failures,
+    focus,
     keys,
     status,
     up,
@@ -46,6 +47,7 @@ app.command("stop")(up.stop)
 app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
+app.command("focus")(focus.focus)
 app.add_typer(account.app, name="account", help="Add, list, test, pause and remove accounts.")
 app.add_typer(delivery.app, name="delivery", help="Look into deliveries; accept a refused one.")
 app.add_typer(db.app, name="db", help="The database: start, stop, migrate, where it is.")

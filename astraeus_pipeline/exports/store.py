@@ -38,9 +38,12 @@ _SUFFIXES: Final[dict[str, MediaType]] = {
 _DENIED: Final = re.compile(
     r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH|EXPIRED|InvalidToken|UNRECOGNIZED_CLIENT"
     r"|HTTP status 40[13]|code: 40[13]|AuthenticationFailed|AuthorizationFailure|Permission denied"
-    r"|InvalidAccessKeyId|No response body\.?.*403",
+    r"|InvalidAccessKeyId|No response body\.?.*403"
+    # to HEAD, S3 says no more than this about a token past its end
+    r"|HTTP status 400\) during HeadObject",
     re.IGNORECASE,
 )
+_CLOCK: Final = re.compile(r"TIME_?TOO_?SKEWED|not valid in the specified time", re.IGNORECASE)
 _ABSENT: Final = re.compile(
     r"NO_SUCH_BUCKET|NO_SUCH_KEY|RESOURCE_NOT_FOUND|HTTP status 404|ContainerNotFound"
     r"|does not exist|No such file|not found",
@@ -52,6 +55,18 @@ _PASSING: Final = re.compile(
     r"|reset by peer|Couldn't connect",
     re.IGNORECASE,
 )
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often the SDK tries, and how many seconds it waits for a connection and an answer."""
+
+    attempts: int
+    connect: float
+    request: float
+
+
+S3_PATIENCE: Final = Patience(attempts=4, connect=10, request=60)
 
 
 @dataclass(frozen=True)
@@ -227,9 +242,9 @@ def _open_s3(place: Place, secrets: Secrets) -> fs.FileSystem:
         region = "us-east-1" if place.endpoint_url else fs.resolve_s3_region(bucket)
     options: dict[str, Any] = {
         "region": region,
-        "connect_timeout": 10,
-        "request_timeout": 60,
-        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=4),
+        "connect_timeout": S3_PATIENCE.connect,
+        "request_timeout": S3_PATIENCE.request,
+        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=S3_PATIENCE.attempts),
     }
     if place.endpoint_url:
         scheme, _, host = place.endpoint_url.partition("://")
@@ -311,6 +326,11 @@ def translated(label: str) -> Iterator[None]:
 def _translate(label: str, error: Exception) -> ProviderError | ConfigError:
     text = " ".join(str(error).split())[:300]
     status = getattr(error, "status_code", None)
+    if _CLOCK.search(text):
+        return AuthError(
+            f"{label} may not be read: {text}",
+            hint="Set this machine's clock by NTP, and check that the key is still valid.",
+        )
     if status in (401, 403) or isinstance(error, PermissionError) or _DENIED.search(text):
         return AuthError(
             f"{label} may not be read: {text}",

@@ -68,6 +68,8 @@ class Faults:
     same_token: bool = False
     lose_last_page: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+    message: str = "on request"
+    further: dict[str, str] = field(default_factory=dict)
 
 
 class CostExplorerServer:
@@ -130,7 +132,7 @@ class CostExplorerServer:
             _send(
                 handler,
                 status,
-                {"__type": code, "message": f"{code} on request"},
+                {"__type": code, "message": f"{code} {self.faults.message}"},
                 self.faults.headers,
             )
             return
@@ -151,6 +153,11 @@ class CostExplorerServer:
             for result in content["ResultsByTime"]:
                 if len(result["Groups"]) > 1:
                     result["Groups"].pop()
+        content |= self.faults.further
+        for result in content["ResultsByTime"]:
+            result |= self.faults.further
+            for group in result["Groups"]:
+                group |= self.faults.further
         text = json.dumps(content).encode()
         if self.faults.broken_json:
             self.faults.broken_json -= 1

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -29,7 +30,26 @@ _SERVICE_CATEGORIES: Final = {
     "Bandwidth": "Networking",
 }
 _ISSUERS: Final = {AZURE.slug: ("Microsoft", "Microsoft"), ORACLE.slug: ("Oracle", "Oracle")}
-_NOT_IN_1_0: Final = ("InvoiceId", "BillingAccountType", "SubAccountType", "ServiceSubcategory")
+_RESOURCE_TYPES: Final = {
+    "Virtual Machines": "Virtual machine",
+    "Compute": "Instance",
+    "Azure Kubernetes Service": "Managed cluster",
+    "Storage Accounts": "Storage account",
+    "Block Storage": "Volume",
+    "Azure SQL Database": "Database",
+    "Autonomous Database": "Database",
+    "Bandwidth": "Network interface",
+}
+_NOT_IN_1_0: Final = (
+    "InvoiceId",
+    "BillingAccountType",
+    "SubAccountType",
+    "ServiceSubcategory",
+    "SkuMeter",
+    "PricingCurrency",
+    "PricingCurrencyEffectiveCost",
+    "PricingCurrencyListUnitPrice",
+)
 
 
 def write(estate: Estate, folder: Path, today: date) -> None:
@@ -79,6 +99,9 @@ def _row(charge: Charge, state: str) -> dict[str, Any]:
         "InvoiceIssuerName": issuer,
         "ListCost": charge.list_cost,
         "ListUnitPrice": price,
+        "PricingCurrency": owner.currency,
+        "PricingCurrencyEffectiveCost": charge.effective_cost,
+        "PricingCurrencyListUnitPrice": price,
         "PricingCategory": "Standard" if is_usage else None,
         "PricingQuantity": charge.quantity or 1,
         "PricingUnit": charge.unit or "Unit",
@@ -87,10 +110,13 @@ def _row(charge: Charge, state: str) -> dict[str, Any]:
         "RegionId": charge.region,
         "RegionName": charge.region,
         "ResourceId": _resource(charge) if is_usage else None,
+        "ResourceType": _RESOURCE_TYPES[charge.service] if is_usage else None,
         "ServiceCategory": _SERVICE_CATEGORIES.get(charge.service, "Other"),
         "ServiceName": charge.service,
         "ServiceSubcategory": None,
+        "SkuId": _sku(charge) if charge.usage_type else None,
         "SkuMeter": charge.usage_type or None,
+        "SkuPriceId": f"{_sku(charge)}/{owner.currency}" if charge.usage_type else None,
         "SubAccountId": f"{owner.slug}-{charge.team}",
         "SubAccountName": charge.team,
         "SubAccountType": "Subscription",
@@ -105,6 +131,12 @@ def _as_1_0(row: dict[str, Any]) -> dict[str, Any]:
 def _resource(charge: Charge) -> str:
     name = charge.usage_type.lower().replace(" ", "-")
     return f"/{charge.owner.number}/{charge.region}/{charge.team}/{name}"
+
+
+def _sku(charge: Charge) -> str:
+    """Return an article number that is the same in every month."""
+    name = f"{charge.service}/{charge.usage_type}".encode()
+    return f"SKU-{zlib.crc32(name):08X}"
 
 
 def _time(day: date) -> str:

@@ -63,9 +63,16 @@ select
     coalesce(costs.list_cost, costs.billed_cost) as list_cost,
     costs.list_unit_price,
     costs.pricing_category,
-    costs.pricing_currency,
+    -- FOCUS 1.0 and 1.1 know one currency, and have the unit prices in it
+    coalesce(costs.pricing_currency, costs.billing_currency) as pricing_currency,
     costs.pricing_currency_contracted_unit_price,
-    costs.pricing_currency_effective_cost,
+    coalesce(
+        costs.pricing_currency_effective_cost,
+        case
+            when coalesce(costs.pricing_currency, costs.billing_currency) = costs.billing_currency
+                then coalesce(costs.effective_cost, costs.billed_cost)
+        end
+    ) as pricing_currency_effective_cost,
     costs.pricing_currency_list_unit_price,
     costs.pricing_quantity,
     costs.pricing_unit,

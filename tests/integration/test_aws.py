@@ -30,6 +30,7 @@ from astraeus_pipeline.sandbox import resources
 from astraeus_pipeline.sandbox.cost_explorer import CostExplorerServer, Faults, Line
 from astraeus_pipeline.sandbox.estate import PROD
 from astraeus_pipeline.warehouse.landing import LandingStore
+from tests.fixtures.faults import Fault, case, covers
 
 TODAY = datetime.now(UTC).date()
 DAYS = DayRange(TODAY - timedelta(days=5), TODAY - timedelta(days=1))
@@ -155,23 +156,76 @@ def test_the_same_bill_is_the_same_payload(
 @pytest.mark.parametrize(
     ("faults", "error", "says"),
     [
-        (Faults(errors=[(400, "ExpiredTokenException")]), AuthError, "ExpiredTokenException"),
-        (Faults(errors=[(400, "AccessDeniedException")]), AuthError, "AccessDenied"),
-        (Faults(errors=[(400, "UnrecognizedClientException")]), AuthError, "rotate|account test"),
-        (Faults(errors=[(400, "LimitExceededException")]), TransientError, "LimitExceeded"),
-        (
+        case(
+            "aws",
+            Fault.BAD_CREDENTIALS,
+            Faults(errors=[(400, "UnrecognizedClientException")]),
+            AuthError,
+            "rotate|account test",
+        ),
+        case(
+            "aws",
+            Fault.BAD_CREDENTIALS,
+            Faults(errors=[(400, "AccessDeniedException")]),
+            AuthError,
+            "AccessDenied",
+            name="denied",
+        ),
+        case(
+            "aws",
+            Fault.EXPIRED_TOKEN,
+            Faults(errors=[(400, "ExpiredTokenException")]),
+            AuthError,
+            "ExpiredTokenException",
+        ),
+        case(
+            "aws",
+            Fault.CLOCK_SKEW,
+            Faults(
+                errors=[(400, "InvalidSignatureException")],
+                message="Signature expired: 20261125T100000Z is now earlier than 20261125T101500Z",
+            ),
+            AuthError,
+            "clock",
+        ),
+        case(
+            "aws",
+            Fault.THROTTLED_WITH_RETRY_AFTER,
             Faults(errors=[(429, "TooManyRequestsException")], headers={"Retry-After": "77"}),
             TransientError,
             "TooMany",
         ),
-        (Faults(errors=[(503, "ServiceUnavailable")]), TransientError, "ServiceUnavailable"),
-        (Faults(errors=[(400, "DataUnavailableException")]), ProviderError, "DataUnavailable"),
-        (Faults(hang=[2.5]), TransientError, "ReadTimeout"),
-        (Faults(cut_body=1), TransientError, "did not answer in full|cut off"),
-        (Faults(broken_json=1), TransientError, "cut off"),
-        (Faults(same_token=True), PayloadError, "same page token"),
+        case(
+            "aws",
+            Fault.THROTTLED_WITHOUT_RETRY_AFTER,
+            Faults(errors=[(400, "LimitExceededException")]),
+            TransientError,
+            "LimitExceeded",
+        ),
+        case(
+            "aws",
+            Fault.SERVER_ERROR,
+            Faults(errors=[(503, "ServiceUnavailable")]),
+            TransientError,
+            "ServiceUnavailable",
+        ),
+        case("aws", Fault.TIME_OUT, Faults(hang=[2.5]), TransientError, "ReadTimeout"),
+        case(
+            "aws",
+            Fault.CUT_IN_MID_PAGE,
+            Faults(cut_body=1),
+            TransientError,
+            "did not answer in full|cut off",
+        ),
+        case("aws", Fault.TRUNCATED_PAYLOAD, Faults(broken_json=1), TransientError, "cut off"),
+        case("aws", Fault.ENDLESS_PAGES, Faults(same_token=True), PayloadError, "same page token"),
+        pytest.param(
+            Faults(errors=[(400, "DataUnavailableException")]),
+            ProviderError,
+            "DataUnavailable",
+            id="data_unavailable",
+        ),
     ],
-    ids=lambda value: "",
 )
 def test_each_fault_is_a_plain_sentence_of_the_right_kind(
     explorer: CostExplorerServer,
@@ -187,6 +241,27 @@ def test_each_fault_is_a_plain_sentence_of_the_right_kind(
     assert "canary" not in str(caught.value)
     if faults.headers:
         assert isinstance(caught.value, TransientError) and caught.value.retry_after == 77
+
+
+@covers("aws", Fault.EMPTY)
+def test_days_without_charges_are_a_delivery_without_rows(
+    explorer: CostExplorerServer, landing: LandingStore
+) -> None:
+    [fetched] = AWS.fetch(
+        account(explorer, linked_account_id="333333333333"), "costs", DAYS, landing
+    )
+    assert rows(fetched, landing) == []
+    assert fetched.days == DAYS
+
+
+@covers("aws", Fault.UNKNOWN_COLUMN)
+def test_a_field_that_nobody_knows_changes_nothing(
+    explorer: CostExplorerServer, landing: LandingStore
+) -> None:
+    [before] = AWS.fetch(account(explorer), "costs", DAYS, landing)
+    explorer.faults = Faults(further={"Carbon": "12"})
+    [after] = AWS.fetch(account(explorer), "costs", DAYS, landing)
+    assert rows(after, landing) == rows(before, landing)
 
 
 def test_a_lost_page_shows_against_the_total(

@@ -19,6 +19,7 @@ from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.exports import tables
 from astraeus_pipeline.providers.focus import FOCUS
 from astraeus_pipeline.warehouse.landing import LandingStore
+from tests.fixtures.faults import Fault, covers
 from tests.fixtures.focus_files import OCTOBER, Delivered, account, csv_text, deliver, line, only
 from tests.fixtures.focus_files import write as write_file
 
@@ -190,6 +191,7 @@ def test_parquet_of_a_hopeless_type(tmp_path: Path, landing: LandingStore) -> No
         deliver(account(tmp_path), landing)
 
 
+@covers("focus", Fault.UNKNOWN_COLUMN)
 def test_further_columns_go_to_the_payload(tmp_path: Path, landing: LandingStore) -> None:
     rows = [
         line(Id="17", x_quote='a "b" \\ c', x_bell="a\tb", x_empty=""),
@@ -297,6 +299,7 @@ def test_column_twice_is_refused(tmp_path: Path, landing: LandingStore) -> None:
 WHOLE = csv_text([line(Tags='{"a":"b"}') for _ in range(50)])
 
 
+@covers("focus", Fault.TRUNCATED_PAYLOAD)
 @pytest.mark.parametrize(
     ("name", "data"),
     [

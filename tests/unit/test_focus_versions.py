@@ -17,6 +17,7 @@ from astraeus_pipeline.errors import PayloadError, PermanentError
 from astraeus_pipeline.exports import versions
 from astraeus_pipeline.providers.focus import FOCUS
 from astraeus_pipeline.warehouse.landing import LandingStore
+from tests.fixtures.faults import Fault, covers
 from tests.fixtures.focus_files import OCTOBER, account, csv_text, deliver, line, only, write
 
 SEPTEMBER_5 = date(2026, 9, 5)
@@ -171,6 +172,7 @@ def test_folders_of_other_months_are_not_opened(tmp_path: Path, landing: Landing
     assert only(deliver(account(tmp_path), landing)).billed == Decimal("1.25")
 
 
+@covers("focus", Fault.EMPTY)
 def test_header_only_file_empties_its_folder_s_month(tmp_path: Path, landing: LandingStore) -> None:
     path = write(tmp_path / "billing_period=2026-10" / "a.csv", [line()])
     path.write_bytes(csv_text([line()]).splitlines(keepends=True)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -37,12 +38,14 @@ _AUTH_CODES: Final = frozenset(
         "InvalidClientTokenId",
         "InvalidSignatureException",
         "OptInRequired",
-        "RequestExpired",
         "SignatureDoesNotMatch",
         "UnauthorizedOperation",
         "UnrecognizedClientException",
     }
 )
+_CLOCK_CODES: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
+# Services of the JSON protocol call it an invalid signature, and say why in words.
+_CLOCK_MESSAGE: Final = re.compile(r"signature (expired|not yet current)", re.IGNORECASE)
 _TRANSIENT_CODES: Final = frozenset(
     {
         "InternalError",
@@ -179,6 +182,12 @@ def _from_answer(error: aws.ClientError, about: str, account: Account) -> Astrae
     code = str(error.response.get("Error", {}).get("Code", "unknown"))
     http: dict[str, Any] = dict(error.response.get("ResponseMetadata", {}))
     status = int(http.get("HTTPStatusCode", 0))
+    message = str(error.response.get("Error", {}).get("Message", ""))[:300]
+    if code in _CLOCK_CODES or _CLOCK_MESSAGE.search(message):
+        return AuthError(
+            f"{about}: {code} ({error.operation_name}): this machine's clock differs from AWS's.",
+            hint="Set the clock by NTP; the keys are not to blame.",
+        )
     if code in _AUTH_CODES:
         return AuthError(
             f"{about}: {code} ({error.operation_name}).",
@@ -190,7 +199,6 @@ def _from_answer(error: aws.ClientError, about: str, account: Account) -> Astrae
             hint="It is tried again by itself.",
             retry_after=_retry_after(http),
         )
-    message = str(error.response.get("Error", {}).get("Message", ""))[:300]
     return PermanentError(
         f"{about}: {code} ({error.operation_name}): {message}",
         hint="Check the account's configuration.",

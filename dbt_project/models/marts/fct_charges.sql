@@ -18,6 +18,14 @@ charges as (
 
 service_categories as (
     select * from {{ ref('service_categories') }}
+),
+
+service_subcategories as (
+    select * from {{ ref('service_subcategories') }}
+),
+
+regions as (
+    select * from {{ ref('regions') }}
 )
 
 select
@@ -74,13 +82,13 @@ select
     charges.provider_name,
     charges.publisher_name,
     charges.region_id,
-    charges.region_name,
+    coalesce(charges.region_name, regions.region_name) as region_name,
     charges.resource_id,
     charges.resource_name,
     charges.resource_type,
-    coalesce(charges.service_category, service_categories.service_category, 'Other') as service_category,
+    {{ service_category() }} as service_category,
     charges.service_name,
-    charges.service_subcategory,
+    {{ service_subcategory() }} as service_subcategory,
     charges.sku_id,
     charges.sku_meter,
     charges.sku_price_details,
@@ -90,5 +98,6 @@ select
     charges.sub_account_type,
     charges.tags
 from charges
-left join service_categories
-    on charges.service_category is null and service_categories.service_name = charges.service_name
+left join service_categories on service_categories.service_name = charges.service_name
+left join service_subcategories on service_subcategories.service_name = charges.service_name
+left join regions on regions.region_id = charges.region_id

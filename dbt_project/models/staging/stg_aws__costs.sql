@@ -73,9 +73,10 @@ select
         when costs.record_type = 'Usage' and costs.usage_type ~ 'SpotUsage' then 'Dynamic'
         when costs.record_type = 'Usage' then 'Standard'
     end as pricing_category,
-    null::text as pricing_currency,
+    -- Cost Explorer prices and bills in the one currency that it answers in
+    costs.currency as pricing_currency,
     null::numeric as pricing_currency_contracted_unit_price,
-    null::numeric as pricing_currency_effective_cost,
+    coalesce(costs.net_amortized_cost, costs.amortized_cost) as pricing_currency_effective_cost,
     null::numeric as pricing_currency_list_unit_price,
     case when costs.record_type <> 'Tax' then costs.usage_quantity end as pricing_quantity,
     case
@@ -92,7 +93,8 @@ select
     costs.service as service_name,
     null::text as service_subcategory,
     null::text as sku_id,
-    costs.usage_type as sku_meter,
+    -- of no article that could be named: the usage type is in the description
+    null::text as sku_meter,
     null::jsonb as sku_price_details,
     null::text as sku_price_id,
     costs.linked_account_id as sub_account_id,

@@ -1,0 +1,1 @@
+"""FOCUS conformance: charges out of the marts, through the official validator, judged."""
