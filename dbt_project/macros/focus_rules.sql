@@ -17,11 +17,11 @@
 
 {#
     Whether a charge comes from a FOCUS file, whose issuer did the mapping. Of AWS and Azure, which
-    have other formats too, only there the contracted cost is given, or else the billed one.
+    have other formats too, only there the contracted cost is given.
 #}
 {% macro is_passed_on() -%}
     provider = 'focus'
-    or (provider in ('aws', 'azure') and x_contracted_cost_source in ('provider', 'modelled: billed_cost'))
+    or (provider in ('aws', 'azure') and x_contracted_cost_source = 'provider')
 {%- endmacro %}
 
 {#
