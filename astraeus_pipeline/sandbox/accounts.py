@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from astraeus_pipeline.sandbox import azure
+from astraeus_pipeline.sandbox import azure, snowflake_demo
 from astraeus_pipeline.sandbox import state as states
 from astraeus_pipeline.sandbox.estate import AWS_OWNERS, AZURE_OWNERS, FOCUS_OWNERS
 from astraeus_pipeline.sandbox.llm_estate import ORGANIZATIONS
@@ -59,3 +59,7 @@ def demo_accounts(home: Path, state: SandboxState) -> Iterator[DemoAccount]:
         base = {"base_url": f"http://127.0.0.1:{state.llm_costs_port}"}
         key = {"admin_key": SecretStr(each.admin_key)}
         yield DemoAccount(each.slug, each.vendor, each.name, base, key)
+    pem = snowflake_demo.credentials(home)
+    for demo in snowflake_demo.ACCOUNTS:
+        reach = demo.config(state.snowflake_port)
+        yield DemoAccount(demo.slug, "snowflake", demo.name, reach, pem)

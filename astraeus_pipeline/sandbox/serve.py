@@ -18,6 +18,7 @@ from astraeus_pipeline.sandbox import (
     azure_lines,
     focus_files,
     resources,
+    snowflake_demo,
     state,
 )
 from astraeus_pipeline.sandbox.azure import AzureServer, Subscription
@@ -50,6 +51,10 @@ def serve(home: Path) -> None:
     llm_costs.start()
     azure = _azure(home, noted.azure_port)
     azure.start()
+    snowflake = snowflake_demo.server(
+        home, lambda: _current(home).estate, _today, port=noted.snowflake_port
+    )
+    snowflake.start()
     resources.seed(f"http://127.0.0.1:{moto_port}")
     ready = replace(
         _current(home, noted),
@@ -57,6 +62,7 @@ def serve(home: Path) -> None:
         cost_explorer_port=int(explorer.url.rsplit(":", 1)[1]),
         llm_costs_port=int(llm_costs.url.rsplit(":", 1)[1]),
         azure_port=int(azure.url.rsplit(":", 1)[1]),
+        snowflake_port=int(snowflake.url.rsplit(":", 1)[1]),
     )
     focus_files.write(ready.estate, state.bills(home), _today())
     state.write(home, ready)
@@ -64,6 +70,7 @@ def serve(home: Path) -> None:
     _wait()
     llm_costs.stop()
     azure.stop()
+    snowflake.stop()
     explorer.stop()
     moto.stop()
 

@@ -199,10 +199,13 @@ def new_key(passphrase: str | None = None) -> tuple[str, str]:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked
     )
-    return private.decode(), _public(key)
+    return private.decode(), public_key(private.decode(), passphrase)
 
 
-def _public(key: rsa.RSAPrivateKey) -> str:
+def public_key(private_key: str, passphrase: str | None = None) -> str:
+    """Return the public half of a private key, in PEM: what Snowflake is told of a user."""
+    secret = passphrase.encode() if passphrase else None
+    key = serialization.load_pem_private_key(private_key.encode(), secret)
     return (
         key.public_key()
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

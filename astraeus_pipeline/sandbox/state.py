@@ -20,6 +20,7 @@ class SandboxState:
     cost_explorer_port: int = 0
     llm_costs_port: int = 0
     azure_port: int = 0
+    snowflake_port: int = 0
 
     @property
     def estate(self) -> Estate:

@@ -1,18 +1,23 @@
-"""Answers on their way into the landing store: one JSON object a line, in Snowflake's words."""
+"""Answers on their way into the landing store and out of it: a JSON object a line, their words."""
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.contracts.delivery import Landing, Part
+from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part
+from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.providers.snowflake.client import Row, SnowflakeSession
-from astraeus_pipeline.providers.snowflake.statements import Statement
+from astraeus_pipeline.providers.snowflake.statements import IDENTITY, Statement
+
+# The rows of each stored answer, by the statement's key.
+Answers = Mapping[str, Iterator[Row]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,6 @@ class Asked:
     session: SnowflakeSession
     days: DayRange
     landing: Landing
-    values: Mapping[str, Any] = field(default_factory=dict)
 
     def rows(self, statement: Statement) -> list[Row]:
         """Return the answer as it is: for totals and other short ones."""
@@ -30,9 +34,11 @@ class Asked:
 
     def store(self, statement: Statement) -> Part:
         """Stream the answer into the landing store and return where it lies."""
-        return self.landing.put(
-            f"{statement.key}-{self.days}.jsonl", map(line, self._answer(statement)), "jsonl"
-        )
+        return self.put(statement.key, self._answer(statement))
+
+    def put(self, key: str, rows: Iterable[Row]) -> Part:
+        """Store rows under a statement's key, or another."""
+        return self.landing.put(f"{key}-{self.days}.jsonl", map(line, rows), "jsonl")
 
     def _answer(self, statement: Statement) -> Iterator[Row]:
         bounds = {
@@ -40,8 +46,7 @@ class Asked:
             "last": self.days.last.isoformat(),
             "end": self.days.end.isoformat(),
         }
-        about = f"{statement.view} for {self.days}"
-        return self.session.rows(about, statement.sql, {**bounds, **self.values})
+        return self.session.rows(f"{statement.view} for {self.days}", statement.sql, bounds)
 
 
 def line(row: Mapping[str, Any]) -> bytes:
@@ -55,3 +60,31 @@ def _text(value: object) -> str:
     if isinstance(value, datetime | date):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} in an answer of Snowflake")
+
+
+def read(fetched: Fetched, landing: Landing) -> Answers:
+    """Return the rows of each stored answer; they are read as they are asked for."""
+    return {part.name.split("-", 1)[0]: _lines(fetched, part, landing) for part in fetched.parts}
+
+
+def _lines(fetched: Fetched, part: Part, landing: Landing) -> Iterator[Row]:
+    with landing.open(part) as handle:
+        for text in io.BufferedReader(cast("io.RawIOBase", handle)):
+            try:
+                yield json.loads(text, parse_float=Decimal)
+            except json.JSONDecodeError:
+                raise PayloadError(
+                    f"Account {fetched.account_id}, {fetched.days}: a line of {part.name} is no"
+                    " JSON.",
+                    hint="Fetch the days again.",
+                ) from None
+
+
+def one_identity(answers: Answers) -> Row:
+    """Return who the session was: account_locator, account_name, region, ..."""
+    return next(answers[IDENTITY.key])
+
+
+def complete_through(lag: timedelta) -> date:
+    """Return the last day that a view with this lag has told in full."""
+    return (datetime.now(UTC) - lag).date() - timedelta(days=1)

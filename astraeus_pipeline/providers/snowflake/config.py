@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 CostsFrom = Literal["auto", "organization_usage", "account_usage"]
 
@@ -27,8 +27,9 @@ class SnowflakeConfig(BaseModel):
     )
     costs_from: CostsFrom = Field(
         default="auto",
-        description="organization_usage: bills in currency; account_usage: credits times the price"
-        " below; auto: the first, and the second where the role may not see it",
+        description="organization_usage: bills in currency; account_usage: credits at a price, the"
+        " one below or the rate sheet's; auto: the first, and the second where the role may not see"
+        " it and there is a price below",
     )
     credit_price: Decimal | None = Field(
         default=None, gt=0, description="Price of a credit, where the bill is not visible"
@@ -42,12 +43,6 @@ class SnowflakeConfig(BaseModel):
     endpoint_url: str | None = Field(
         default=None, description="Another address, as for private connectivity"
     )
-
-    @model_validator(mode="after")
-    def _prices_are_there(self) -> Self:
-        if self.costs_from == "account_usage" and self.credit_price is None:
-            raise ValueError("costs_from=account_usage needs credit_price")
-        return self
 
     @property
     def may_use_credits(self) -> bool:

@@ -1,27 +1,42 @@
-"""Daily costs: the bill in currency, or credits and bytes where the bill is not visible."""
+"""The bill in currency: USAGE_IN_CURRENCY_DAILY of all accounts of an organization."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing
-from astraeus_pipeline.providers.snowflake.answers import Asked
-from astraeus_pipeline.providers.snowflake.client import SnowflakeSession
+from astraeus_pipeline.providers.snowflake.answers import Asked, complete_through
+from astraeus_pipeline.providers.snowflake.client import NotVisible, SnowflakeSession
+from astraeus_pipeline.providers.snowflake.metering import fetch_metering
 from astraeus_pipeline.providers.snowflake.statements import BILL_LINES, BILL_TOTALS
 
-# How late Snowflake says that a view may be.
-BILL_LAG: Final = timedelta(hours=72)
+# How late Snowflake says that the view may be.
+_LAG: Final = timedelta(hours=72)
 
 
 def fetch_costs(session: SnowflakeSession, days: DayRange, landing: Landing) -> Fetched:
-    """Read the bill in currency of all accounts of the organization, and its totals by day.
+    """Read the bill in currency, or credits at a price where the account is set up for that.
 
-    Raises: NotVisible where the role may not see ORGANIZATION_USAGE.
+    Under costs_from=auto the bill that a role may not see is replaced by credits only if a price
+    of a credit is configured; the ledger's source says which of both it was.
+    Raises: NotVisible naming the grant that is missing.
     """
+    config = session.config
+    if config.costs_from == "account_usage":
+        return fetch_metering(session, days, landing, "as configured")
+    try:
+        return _fetch_bill(session, days, landing)
+    except NotVisible:
+        if not config.may_use_credits:
+            raise
+    return fetch_metering(session, days, landing, "ORGANIZATION_USAGE is not visible")
+
+
+def _fetch_bill(session: SnowflakeSession, days: DayRange, landing: Landing) -> Fetched:
     asked = Asked(session, days, landing)
     totals = asked.rows(BILL_TOTALS)
     part = asked.store(BILL_LINES)
@@ -32,16 +47,11 @@ def fetch_costs(session: SnowflakeSession, days: DayRange, landing: Landing) -> 
         source="api",
         source_name=f"Snowflake {BILL_LINES.view}",
         parts=(part,),
-        complete_through=complete_through(BILL_LAG),
+        complete_through=complete_through(_LAG),
         controls=tuple(_controls(totals)),
         expected_rows=sum(int(total["charges"]) for total in totals),
         requests=session.statements,
     )
-
-
-def complete_through(lag: timedelta) -> date:
-    """Return the last day that a view with this lag has told in full."""
-    return (datetime.now(UTC) - lag).date() - timedelta(days=1)
 
 
 def _controls(totals: list[dict[str, Any]]) -> Iterator[ControlTotal]:

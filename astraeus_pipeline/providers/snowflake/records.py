@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from itertools import islice
-from typing import Any, Final, cast
+from itertools import chain, islice
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -21,11 +20,26 @@ from astraeus_pipeline.contracts.columns import (
     arrow_type,
 )
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject, RowBatch
-from astraeus_pipeline.errors import PayloadError
+from astraeus_pipeline.contracts.snowflake import (
+    SNOWFLAKE_COSTS_METERING,
+    SNOWFLAKE_QUERIES,
+    SNOWFLAKE_RESOURCES,
+    SNOWFLAKE_UTILISATION,
+)
+from astraeus_pipeline.providers.snowflake.answers import Answers, read
+from astraeus_pipeline.providers.snowflake.client import Row
+from astraeus_pipeline.providers.snowflake.metering import metering_rows
+from astraeus_pipeline.providers.snowflake.queries import query_rows
+from astraeus_pipeline.providers.snowflake.resources import resource_rows
+from astraeus_pipeline.providers.snowflake.utilisation import utilisation_rows
 
 _BATCH: Final = 16_384
-
-Row = dict[str, Any]
+_DERIVED: Final[Mapping[str, Callable[[Answers], Iterator[Row]]]] = {
+    SNOWFLAKE_COSTS_METERING.name: metering_rows,
+    SNOWFLAKE_RESOURCES.name: resource_rows,
+    SNOWFLAKE_UTILISATION.name: utilisation_rows,
+    SNOWFLAKE_QUERIES.name: query_rows,
+}
 
 
 def batches(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[RowBatch]:
@@ -33,37 +47,18 @@ def batches(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row
 
     Raises: PayloadError if a line is no JSON.
     """
-    numbered = _numbered(_typed(table, row) for row in _rows(fetched, landing))
+    numbered = _numbered(_typed(table, row) for row in _rows(table, fetched, landing))
     while chunk := list(islice(numbered, _BATCH)):
         good = [row for row in chunk if isinstance(row, dict)]
         rejects = tuple(row for row in chunk if isinstance(row, Reject))
         yield RowBatch(_batch(table, good), rejects)
 
 
-def _rows(fetched: Fetched, landing: Landing) -> Iterator[Row]:
-    yield from answers(fetched, landing).get("usage_in_currency_daily", ())
-
-
-def answers(fetched: Fetched, landing: Landing) -> dict[str, Iterator[Row]]:
-    """Return the rows of each stored answer by the statement's key."""
-    return {
-        part.name.split("-", 1)[0]: _lines(fetched, landing, index)
-        for index, part in enumerate(fetched.parts)
-    }
-
-
-def _lines(fetched: Fetched, landing: Landing, index: int) -> Iterator[Row]:
-    part = fetched.parts[index]
-    with landing.open(part) as handle:
-        for line in io.BufferedReader(cast("io.RawIOBase", handle)):
-            try:
-                yield json.loads(line, parse_float=Decimal)
-            except json.JSONDecodeError:
-                raise PayloadError(
-                    f"Account {fetched.account_id}, {fetched.days}: a line of {part.name} is no"
-                    " JSON.",
-                    hint="Fetch the days again.",
-                ) from None
+def _rows(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row]:
+    """Yield the rows of a delivery, as delivered or as derived from several answers."""
+    found = read(fetched, landing)
+    derive = _DERIVED.get(table.name)
+    return derive(found) if derive else chain.from_iterable(found.values())
 
 
 def _numbered(rows: Iterator[Row | Reject]) -> Iterator[Row | Reject]:
@@ -78,6 +73,9 @@ def _typed(table: RawTable, row: Row) -> Row | Reject:
     """Return the row in the contract's types; what the contract does not name is payload."""
     day = None
     try:
+        if "reject" in row:
+            day = date.fromisoformat(row["usage_date"])
+            raise ValueError(row["reject"])
         day = date.fromisoformat(row["usage_date"])
         known = {column.name: _value(column, row) for column in table.vendor_columns}
     except (KeyError, ValueError, TypeError, InvalidOperation) as error:

@@ -14,3 +14,5 @@ union all
 select * from {{ ref('stg_openai__costs') }}
 union all
 select * from {{ ref('stg_anthropic__costs') }}
+union all
+select * from {{ ref('stg_snowflake__costs_metering') }}

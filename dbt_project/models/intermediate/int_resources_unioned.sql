@@ -2,3 +2,5 @@
 select * from {{ ref('stg_aws__resources') }}
 union all
 select * from {{ ref('stg_azure__resources') }}
+union all
+select * from {{ ref('stg_snowflake__resources') }}

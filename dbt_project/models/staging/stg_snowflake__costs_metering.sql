@@ -1,0 +1,81 @@
+-- grain: one row per service and day, and one for the day's storage
+-- Not a bill: credits and bytes at a price, so that all four costs are modelled and say so.
+with
+
+costs as (
+    select * from {{ source('raw', 'snowflake_costs_metering') }}
+)
+
+select
+    costs.account_id,
+    'snowflake' as provider,
+    costs.usage_date,
+    costs.billing_period,
+    costs.delivery_id as x_delivery_id,
+    costs.row_number as x_row_number,
+    null::boolean as x_is_final,
+    'modelled: billed_cost' as x_list_cost_source,
+    'modelled: billed_cost' as x_contracted_cost_source,
+    'modelled: billed_cost' as x_effective_cost_source,
+    null::text as availability_zone,
+    costs.usage_in_currency as billed_cost,
+    costs.account_locator as billing_account_id,
+    costs.account_name as billing_account_name,
+    'Account' as billing_account_type,
+    costs.currency as billing_currency,
+    (costs.billing_period + interval '1 month') at time zone 'UTC' as billing_period_end,
+    costs.billing_period::timestamp at time zone 'UTC' as billing_period_start,
+    null::text as capacity_reservation_id,
+    null::text as capacity_reservation_status,
+    'Usage' as charge_category,
+    null::text as charge_class,
+    costs.service_type || ' at ' || costs.price || ' ' || costs.currency as charge_description,
+    'Usage-Based' as charge_frequency,
+    (costs.usage_date + interval '1 day') at time zone 'UTC' as charge_period_end,
+    costs.usage_date::timestamp at time zone 'UTC' as charge_period_start,
+    null::text as commitment_discount_category,
+    null::text as commitment_discount_id,
+    null::text as commitment_discount_name,
+    null::numeric as commitment_discount_quantity,
+    null::text as commitment_discount_status,
+    null::text as commitment_discount_type,
+    null::text as commitment_discount_unit,
+    costs.usage as consumed_quantity,
+    {{ snowflake_unit('costs.rating_type') }} as consumed_unit,
+    costs.usage_in_currency as contracted_cost,
+    -- a TB costs its price for a month, not for the day of the row
+    case when costs.rating_type = 'compute' then costs.price end as contracted_unit_price,
+    costs.usage_in_currency as effective_cost,
+    null::text as invoice_id,
+    'Snowflake' as invoice_issuer_name,
+    costs.usage_in_currency as list_cost,
+    null::numeric as list_unit_price,
+    'Standard' as pricing_category,
+    case when costs.rating_type = 'compute' then 'CREDITS' else costs.currency end as pricing_currency,
+    null::numeric as pricing_currency_contracted_unit_price,
+    case
+        when costs.rating_type = 'compute' then costs.usage
+        else costs.usage_in_currency
+    end as pricing_currency_effective_cost,
+    null::numeric as pricing_currency_list_unit_price,
+    costs.usage as pricing_quantity,
+    {{ snowflake_unit('costs.rating_type') }} as pricing_unit,
+    'Snowflake' as provider_name,
+    'Snowflake' as publisher_name,
+    costs.region as region_id,
+    null::text as region_name,
+    null::text as resource_id,
+    null::text as resource_name,
+    null::text as resource_type,
+    null::text as service_category,
+    upper(costs.service_type) as service_name,
+    null::text as service_subcategory,
+    null::text as sku_id,
+    costs.service_type as sku_meter,
+    null::jsonb as sku_price_details,
+    null::text as sku_price_id,
+    costs.account_locator as sub_account_id,
+    costs.account_name as sub_account_name,
+    'Account' as sub_account_type,
+    null::jsonb as tags
+from costs
