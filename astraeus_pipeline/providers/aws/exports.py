@@ -11,7 +11,7 @@ import structlog
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing, Part, RowBatch
-from astraeus_pipeline.errors import PayloadError, PermanentError, TransientError
+from astraeus_pipeline.errors import ConfigError, PayloadError, PermanentError, TransientError
 from astraeus_pipeline.exports import contents, reading, selection
 from astraeus_pipeline.exports.contents import Inspector
 from astraeus_pipeline.exports.dialect import Dialect
@@ -55,6 +55,18 @@ def fetch_exports(clients: AwsClients, days: DayRange, landing: Landing) -> Iter
     Raises: PermanentError if it holds none of them; PayloadError for an export that contradicts
     itself; TransientError while AWS writes it; AuthError, ConfigError.
     """
+    about = f"AWS account {clients.account.slug}"
+    try:
+        yield from _deliveries(clients, days, landing)
+    except PayloadError as error:
+        raise PayloadError(
+            f"{about}: {error.message}", hint=error.hint or "Look at the export in AWS."
+        ) from error
+    except ConfigError as error:
+        raise ConfigError(f"{about}: {error.message}", hint=error.hint) from error
+
+
+def _deliveries(clients: AwsClients, days: DayRange, landing: Landing) -> Iterator[Fetched]:
     store = open_export(clients)
     reader = _Reader(clients, store, landing, days)
     listing = store.list()
@@ -178,7 +190,8 @@ class _Reader:
             if dialect is not found.dialect:
                 raise PayloadError(
                     f"{self._store.url}: {part.name} is a {dialect.label} file among"
-                    f" {found.dialect.label} files of {month:%Y-%m}."
+                    f" {found.dialect.label} files of {month:%Y-%m}.",
+                    hint="They are the same money: keep one export in export_url.",
                 )
             self._count(month, opened, found)
             found.columns |= columns
