@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from astraeus_pipeline.sandbox import azure, snowflake_demo
+from astraeus_pipeline.sandbox import azure, exported_bill, snowflake_demo
 from astraeus_pipeline.sandbox import state as states
-from astraeus_pipeline.sandbox.estate import AWS_OWNERS, AZURE_OWNERS, FOCUS_OWNERS
+from astraeus_pipeline.sandbox.estate import AWS_OWNERS, AZURE_OWNERS, FOCUS_OWNERS, GROUP
 from astraeus_pipeline.sandbox.llm_estate import ORGANIZATIONS
 from astraeus_pipeline.sandbox.resources import role_arn
 from astraeus_pipeline.sandbox.state import SandboxState
@@ -52,6 +52,17 @@ def demo_accounts(home: Path, state: SandboxState) -> Iterator[DemoAccount]:
         }
         secret = {"client_secret": SecretStr(azure.SECRET)}
         yield DemoAccount(owner.slug, "azure", owner.name, config, secret)
+    moto = f"http://127.0.0.1:{state.moto_port}"
+    exported = {
+        "cost_source": "export",
+        "export_url": exported_bill.URL,
+        "tie_to_cost_explorer": True,
+        "role_arn": exported_bill.ROLE_ARN,
+        "regions": ["us-east-1"],
+        "endpoint_url": moto,
+        "cost_explorer_endpoint_url": f"http://127.0.0.1:{state.payer_explorer_port}",
+    }
+    yield DemoAccount(GROUP.slug, "aws", GROUP.name, exported, keys)
     for owner in FOCUS_OWNERS:
         folder = states.bills(home) / owner.slug
         yield DemoAccount(owner.slug, "focus", owner.name, {"url": str(folder)})

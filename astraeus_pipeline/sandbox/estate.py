@@ -178,6 +178,37 @@ DATA = Owner(
     ),
     tax_rate=Decimal("0.0825"),
 )
+GROUP = Owner(
+    "acme-group",
+    "777777777777",
+    "Acme group",
+    "USD",
+    (
+        _w(
+            "Amazon Elastic Compute Cloud",
+            "BoxUsage:m7i.xlarge",
+            "Hrs",
+            "0.2016",
+            148,
+            "us-east-1",
+            weekend=0.8,
+            team="shop",
+        ),
+        _w(
+            "Amazon Elastic Compute Cloud",
+            "EUC1-BoxUsage:c7i.large",
+            "Hrs",
+            "0.1019",
+            66,
+            "eu-central-1",
+            team="data",
+        ),
+        _w(_RDS, "Aurora:ServerlessV2Usage", "ACU-Hr", "0.12", 51, "us-east-1", team="shop"),
+        _w(_S3, "TimedStorage-INT-FA-ByteHrs", "GB-Mo", "0.023", 27, "us-east-1", team="data"),
+    ),
+    tax_rate=Decimal("0.0825"),
+    support=Decimal("990.00"),
+)
 AZURE = Owner(
     "contoso-azure",
     "6f1c9c3e-52b1-4bb5-9c2c-1d0f7d1f7a11",

@@ -16,6 +16,8 @@ from astraeus_pipeline.sandbox import (
     aws_lines,
     azure_fleet,
     azure_lines,
+    cur_lines,
+    exported_bill,
     focus_files,
     resources,
     snowflake_demo,
@@ -45,6 +47,12 @@ def serve(home: Path) -> None:
         port=noted.cost_explorer_port,
     )
     explorer.start()
+    payer_explorer = CostExplorerServer(
+        lambda first, end: cur_lines.totals(_current(home).estate, _today(), first, end),
+        lambda day: not _current(home).estate.is_final(day),
+        port=noted.payer_explorer_port,
+    )
+    payer_explorer.start()
     llm_costs = LlmCostServer(
         lambda: EstateLines(LlmEstate(_current(home).estate), _today()), port=noted.llm_costs_port
     )
@@ -60,10 +68,12 @@ def serve(home: Path) -> None:
         _current(home, noted),
         moto_port=moto_port,
         cost_explorer_port=int(explorer.url.rsplit(":", 1)[1]),
+        payer_explorer_port=int(payer_explorer.url.rsplit(":", 1)[1]),
         llm_costs_port=int(llm_costs.url.rsplit(":", 1)[1]),
         azure_port=int(azure.url.rsplit(":", 1)[1]),
         snowflake_port=int(snowflake.url.rsplit(":", 1)[1]),
     )
+    exported_bill.write(f"http://127.0.0.1:{moto_port}", ready.estate, _today())
     focus_files.write(ready.estate, state.bills(home), _today())
     state.write(home, ready)
     print("ready", flush=True)  # noqa: T201 - read by whoever started this
@@ -71,6 +81,7 @@ def serve(home: Path) -> None:
     llm_costs.stop()
     azure.stop()
     snowflake.stop()
+    payer_explorer.stop()
     explorer.stop()
     moto.stop()
 

@@ -18,6 +18,7 @@ class SandboxState:
     revision: int = 0
     moto_port: int = 0
     cost_explorer_port: int = 0
+    payer_explorer_port: int = 0
     llm_costs_port: int = 0
     azure_port: int = 0
     snowflake_port: int = 0
