@@ -11,6 +11,7 @@ ANTHROPIC_COSTS = RawTable(
     vendor_columns=(
         Column("organization_id", "text", "Organization that the admin key belongs to"),
         Column("workspace_id", "text", "Workspace, wrkspc_...; null: the default workspace"),
+        Column("workspace_name", "text", "Its name when the report was read; null if untold"),
         Column("description", "text", "Line of the report in words"),
         Column("cost_type", "text", "tokens, web_search, code_execution, ..."),
         Column("model", "text", "Model; null for costs that are not of tokens"),

@@ -11,6 +11,7 @@ OPENAI_COSTS = RawTable(
     vendor_columns=(
         Column("organization_id", "text", "Organization that answered, org-...; null if untold"),
         Column("project_id", "text", "Project of the cost, proj_...; null where it has none"),
+        Column("project_name", "text", "Its name when the costs were read; null if untold"),
         Column("line_item", "text", "Line of the bill, as in 'gpt-4o-2024-08-06, cached input'"),
         Column("currency", "text", "ISO code of the amount, upper case", nullable=False),
         Column("amount", "numeric", "Cost of the day in currency", nullable=False),

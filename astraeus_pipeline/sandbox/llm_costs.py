@@ -48,6 +48,7 @@ _DESCRIBED: Final = (
     "context_window",
     "inference_geo",
 )
+_LISTS: Final = ("/projects", "/workspaces", "/me")
 _NUMBER: Final = re.compile(r'"#([^"#]+)#"')
 
 Group = Mapping[str, object]
@@ -92,7 +93,7 @@ class Faults:
     """What goes wrong next; lists and counts are used up as it happens, the rest stands.
 
     `errors` are (status, kind) answers, sent with `headers`; `hang` seconds of silence; `bend`
-    changes good answers, whose pages are told by their query.
+    changes reports, whose pages are told by their query.
     """
 
     errors: list[tuple[int, str]] = field(default_factory=list)
@@ -122,6 +123,7 @@ class LlmCostServer:
         self.lines, self.page_size = lines, page_size
         self.organizations = {each.vendor: each for each in organizations}
         self.faults = Faults()
+        self.forbidden: tuple[str, ...] = ()  # ends of paths that no key may read
         self.asked: list[str] = []
         owner = self
 
@@ -188,12 +190,14 @@ class LlmCostServer:
 
     def _content(self, handler: BaseHTTPRequestHandler) -> dict[str, Any]:
         url = urlsplit(handler.path)
+        if self.forbidden and url.path.endswith(self.forbidden):
+            raise _Refused(403, "permission_error", "the key may not read this")
         query = parse_qs(url.query, keep_blank_values=True)
         if url.path.startswith("/v1/organization/"):
             report = self._openai(handler, url.path.removeprefix("/v1/organization/"), query)
         else:
             report = self._anthropic(handler, url.path.removeprefix("/v1/organizations/"), query)
-        if self.faults.bend:
+        if self.faults.bend and not url.path.endswith(_LISTS):
             self.faults.bend(query, report)
         return report
 
@@ -203,6 +207,8 @@ class LlmCostServer:
         wanted = f"Bearer {self.organizations['openai'].admin_key}"
         if handler.headers.get("authorization") != wanted:
             raise _Refused(401, "invalid_api_key", "Incorrect API key provided")
+        if report == "projects":
+            return self._list("openai", query, "after", 100)
         groups = query.get("group_by", []) + query.get("group_by[]", [])
         _check_groups(report, groups, _OPENAI_GROUPS)
         first = _from_seconds(query.get("start_time", [""])[0])
@@ -240,6 +246,8 @@ class LlmCostServer:
                 "type": "organization",
                 "name": organization.name,
             }
+        if report == "workspaces":
+            return self._list("anthropic", query, "after_id", 1000)
         groups = query.get("group_by[]", [])
         _check_groups(report, groups, _ANTHROPIC_GROUPS)
         first = _from_text(query.get("starting_at", [""])[0])
@@ -312,6 +320,24 @@ class LlmCostServer:
             kind = {"object": f"organization.usage.{endpoint}.result"} if vendor == "openai" else {}
             found.setdefault(day, []).append({**kind, **_nested(measures), **named})
         return found
+
+    def _list(
+        self, vendor: Vendor, query: dict[str, list[str]], cursor: str, most: int
+    ) -> dict[str, Any]:
+        """List the projects after the one that the cursor names."""
+        limit = int(query.get("limit", ["20"])[0])
+        if not 1 <= limit <= most:
+            raise _Refused(400, "invalid_request_error", f"limit: between 1 and {most}")
+        known = self.organizations[vendor].projects
+        ids = [number for number, _ in known]
+        first = ids.index(query[cursor][0]) + 1 if cursor in query else 0
+        shown = known[first : first + min(limit, self.page_size)]
+        return {
+            "data": [{"id": number, "name": name, "archived_at": None} for number, name in shown],
+            "first_id": shown[0][0] if shown else None,
+            "last_id": shown[-1][0] if shown else None,
+            "has_more": first + len(shown) < len(known),
+        }
 
     def _tomorrow(self) -> date:
         return self.now.date() + timedelta(days=1)

@@ -32,6 +32,7 @@ class Organization:
     number: str
     name: str
     admin_key: str
+    projects: tuple[tuple[str, str], ...]  # id and name
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,12 @@ class Fee:
 
 
 OPENAI: Final = Organization(
-    "initech-openai", "openai", "org-initech", "Initech on OpenAI", "sk-admin-demo"
+    "initech-openai",
+    "openai",
+    "org-initech",
+    "Initech on OpenAI",
+    "sk-admin-demo",
+    (("proj_support", "Support assistant"), ("proj_search", "Search"), ("proj_old", "Old trial")),
 )
 ANTHROPIC: Final = Organization(
     "initech-anthropic",
@@ -86,6 +92,7 @@ ANTHROPIC: Final = Organization(
     "5e0c7a54-1d0f-4c1e-9a53-3f1b4a6f2c10",
     "Initech on Claude",
     "sk-ant-admin-demo",
+    (("wrkspc_agents", "Agents"),),
 )
 ORGANIZATIONS: Final = (OPENAI, ANTHROPIC)
 

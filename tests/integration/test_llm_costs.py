@@ -173,8 +173,8 @@ def test_costs_come_page_by_page_and_tie_to_the_ungrouped_total(
     assert {row[PROJECT[vendor]] for row in found} == {"p1", None}
     assert {row[ITEM[vendor]] for row in found} == {f"item {n}" for n in range(len(COSTS))}
     assert fetched.complete_through == YESTERDAY
-    # ten days at four a page, twice; Anthropic is also asked whose key it is
-    assert fetched.requests == len(server.asked) == 6 + (vendor == "anthropic")
+    # ten days at four a page, twice, and names; Anthropic is also asked whose key it is
+    assert fetched.requests == len(server.asked) == 7 + (vendor == "anthropic")
     assert len(asked(server, "page=page_8")) == 2
 
 
@@ -194,6 +194,26 @@ def test_usage_comes_by_the_finest_groups(
         assert (row["uncached_input_tokens"], row["cache_read_input_tokens"]) == (500, 400)
         assert row["cache_creation_5m_input_tokens"] == 60
         assert row["cache_creation_1h_input_tokens"] is row["web_search_requests"] is None
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_projects_have_their_names_where_the_key_may_list_them(
+    server: LlmCostServer, served: Bill, landing: LandingStore, vendor: Vendor
+) -> None:
+    server.page_size = 2  # the third project is on a second page
+    number, name = {"openai": OPENAI, "anthropic": ANTHROPIC}[vendor].projects[-1]
+    line = CostLine(DAYS.first, Decimal("5"), {PROJECT[vendor]: number, ITEM[vendor]: "named"})
+    served.cost_lines[vendor].append(line)
+    column = PROJECT[vendor].replace("_id", "_name")
+
+    def costs() -> list[Row]:
+        return rows(fetch(server, landing, vendor), landing, vendor)
+
+    found = {row[PROJECT[vendor]]: row[column] for row in costs()}
+    assert found == {number: name, "p1": None, None: None}
+    server.forbidden = ("/projects", "/workspaces")
+    found = {row[PROJECT[vendor]]: row[column] for row in costs()}
+    assert found == {number: None, "p1": None, None: None}
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

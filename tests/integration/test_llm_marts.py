@@ -133,6 +133,18 @@ def test_charges_are_focus_and_say_what_is_modelled(installation: Installation) 
     ]
 
 
+def test_projects_and_workspaces_go_by_their_names(installation: Installation) -> None:
+    found = installation.ask(
+        "select sub_account_id, sub_account_name from marts.fct_charges group by 1, 2 order by 1"
+    )
+    assert found == [
+        ("proj_search", "Search"),
+        ("proj_support", "Support assistant"),
+        ("wrkspc_agents", "Agents"),
+        (None, None),  # the default workspace
+    ]
+
+
 def test_late_figures_restate_the_days_and_the_marts_follow(installation: Installation) -> None:
     before = installation.billed()
     installation.revision = 1

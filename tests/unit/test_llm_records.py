@@ -15,12 +15,12 @@ from astraeus_pipeline.providers.anthropic import client as anthropic_client
 from astraeus_pipeline.providers.anthropic import records as anthropic
 from astraeus_pipeline.providers.openai import client as openai_client
 from astraeus_pipeline.providers.openai import records as openai
-from astraeus_pipeline.reports import batches, daily
+from astraeus_pipeline.reports import batches, daily, listing
 from astraeus_pipeline.reports.api import Answer
 
 DAY = date(2026, 11, 3)
 LATER = date(2026, 11, 4)
-PAGE = {"organization_id": "org-1", "endpoint": "completions"}
+PAGE = {"organization_id": "org-1", "endpoint": "completions", "names": {"p-1": "Search"}}
 
 
 def cost(value: Any, currency: str = "usd", **more: Any) -> dict[str, Any]:
@@ -76,6 +76,22 @@ def test_a_cost_of_openai_keeps_what_has_no_column() -> None:
     assert (row["project_id"], row["line_item"], row["quantity"]) == (None, "m, input", 5)
     assert (row["organization_id"], row["billing_period"]) == ("org-1", date(2026, 11, 1))
     assert row["payload"] == '{"api_key_id": "key-9"}'
+
+
+def test_a_project_goes_by_its_name_where_that_is_told() -> None:
+    rows = [openai.cost_row(PAGE, DAY, cost(1, project_id=each)) for each in ("p-1", "p-2", None)]
+    assert [row["project_name"] for row in rows] == ["Search", None, None]
+
+
+def test_names_are_taken_from_the_pages_before() -> None:
+    items = [{"id": "a", "name": "A"}, {"id": "b", "name": None}, {"name": "?"}, "odd"]
+    pages = [
+        {"purpose": "names", "answer": {"data": items}},
+        {"purpose": "totals", "answer": {}},
+        {"purpose": "costs", "answer": {}},
+    ]
+    [page] = listing.named(pages, "costs")
+    assert page["names"] == {"a": "A"}
 
 
 def test_use_of_openai_is_counted_in_the_unit_of_its_endpoint() -> None:

@@ -9,7 +9,7 @@ from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.providers.anthropic.config import AnthropicConfig
-from astraeus_pipeline.reports import daily
+from astraeus_pipeline.reports import daily, listing
 from astraeus_pipeline.reports.api import Answer, JsonApi, Parameters
 
 _VERSION: Final = "2023-06-01"
@@ -37,6 +37,15 @@ class AnthropicApi(JsonApi):
         if not isinstance(answer.get("id"), str):
             self.fail(PayloadError, attempt, "told no organization")
         return answer
+
+    def workspaces(self) -> list[Answer]:
+        """Return the pages of the organization's workspaces, archived ones too.
+
+        Source: GET /v1/organizations/workspaces (Admin API, version 2023-06-01).
+        """
+        parameters: Parameters = [("limit", "1000"), ("include_archived", "true")]
+        path, attempt = "/v1/organizations/workspaces", "the names of workspaces"
+        return list(listing.listed(self, path, parameters, "after_id", attempt))
 
     def daily(
         self, path: str, days: DayRange, group_by: tuple[str, ...], attempt: str

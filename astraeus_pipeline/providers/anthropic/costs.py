@@ -30,6 +30,7 @@ def fetch_costs(api: AnthropicApi, days: DayRange, landing: Landing) -> Fetched:
     found, stated = daily.by_day(details, day_of), daily.by_day(totals, day_of)
     daily.compare_days(api, found, stated, about)
     lines = [
+        *(daily.line("names", page) for page in api.workspaces()),
         *(daily.line("totals", page, organization_id=organization) for page in totals),
         *(daily.line("costs", page, organization_id=organization) for page in details),
     ]

@@ -10,7 +10,7 @@ from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, RowBatch
 from astraeus_pipeline.providers.anthropic.client import day_of
 from astraeus_pipeline.providers.anthropic.usage import MEASURES
-from astraeus_pipeline.reports import batches, daily
+from astraeus_pipeline.reports import batches, daily, listing
 from astraeus_pipeline.reports.api import Content
 from astraeus_pipeline.reports.batches import Row, amount, count, text
 
@@ -37,8 +37,8 @@ def rows_of(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row
     Raises: PayloadError if a page is no JSON.
     """
     purpose, row = ("costs", cost_row) if table.dataset == "costs" else ("usage", usage_row)
-    pages = (page for page in daily.stored_pages(fetched, landing) if page["purpose"] == purpose)
-    return batches.typed(table, daily.rows(pages, day_of, row))
+    pages = daily.stored_pages(fetched, landing)
+    return batches.typed(table, daily.rows(listing.named(pages, purpose), day_of, row))
 
 
 def money_of(result: Content) -> daily.Money:
@@ -66,6 +66,7 @@ def cost_row(page: dict[str, Any], day: date, result: Content) -> Row:
         "billing_period": day.replace(day=1),
         "organization_id": page["organization_id"],
         **{name: text(result.get(name)) for name in _COST_TEXTS},
+        "workspace_name": page["names"].get(result.get("workspace_id")),
         "currency": currency,
         "amount": cost,
         "payload": batches.further(result, _COST_FIELDS),

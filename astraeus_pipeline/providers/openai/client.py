@@ -7,7 +7,7 @@ from datetime import date
 from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.providers.openai.config import OpenAiConfig
-from astraeus_pipeline.reports import daily
+from astraeus_pipeline.reports import daily, listing
 from astraeus_pipeline.reports.api import Answer, JsonApi, Parameters
 
 _DAY = 86_400
@@ -43,6 +43,15 @@ class OpenAiApi(JsonApi):
         ]
         report = daily.Report(f"/v1/organization/{path}", parameters, days, day_of, attempt)
         return list(daily.pages(self, report))
+
+    def projects(self) -> list[Answer]:
+        """Return the pages of the organization's projects, archived ones too.
+
+        Source: GET /v1/organization/projects (API v1).
+        """
+        parameters: Parameters = [("limit", "100"), ("include_archived", "true")]
+        path, attempt = "/v1/organization/projects", "the names of projects"
+        return list(listing.listed(self, path, parameters, "after", attempt))
 
     def organization(self, answer: Answer) -> str | None:
         """Return the organization that answered, as its header or else the account's row says."""

@@ -10,7 +10,7 @@ from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, RowBatch
 from astraeus_pipeline.providers.openai.client import day_of
 from astraeus_pipeline.providers.openai.usage import ENDPOINTS, MEASURES
-from astraeus_pipeline.reports import batches, daily
+from astraeus_pipeline.reports import batches, daily, listing
 from astraeus_pipeline.reports.api import Content
 from astraeus_pipeline.reports.batches import Row, amount, count, text
 
@@ -29,8 +29,8 @@ def rows_of(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row
     Raises: PayloadError if a page is no JSON.
     """
     purpose, row = ("costs", cost_row) if table.dataset == "costs" else ("usage", usage_row)
-    pages = (page for page in daily.stored_pages(fetched, landing) if page["purpose"] == purpose)
-    return batches.typed(table, daily.rows(pages, day_of, row))
+    pages = daily.stored_pages(fetched, landing)
+    return batches.typed(table, daily.rows(listing.named(pages, purpose), day_of, row))
 
 
 def money_of(result: Content) -> daily.Money:
@@ -61,6 +61,7 @@ def cost_row(page: dict[str, Any], day: date, result: Content) -> Row:
         "billing_period": day.replace(day=1),
         "organization_id": page.get("organization_id"),
         "project_id": text(result.get("project_id")),
+        "project_name": page["names"].get(result.get("project_id")),
         "line_item": text(result.get("line_item")),
         "currency": currency,
         "amount": cost,

@@ -103,7 +103,7 @@ select
     end as sku_price_details,
     charges.description as sku_price_id,
     charges.workspace_id as sub_account_id,
-    null::text as sub_account_name,
+    charges.workspace_name as sub_account_name,
     case when charges.workspace_id is not null then 'Workspace' end as sub_account_type,
     null::jsonb as tags
 from charges

@@ -125,7 +125,7 @@ select
     end as sku_price_details,
     charges.line_item as sku_price_id,
     charges.project_id as sub_account_id,
-    null::text as sub_account_name,
+    charges.project_name as sub_account_name,
     case when charges.project_id is not null then 'Project' end as sub_account_type,
     null::jsonb as tags
 from charges
