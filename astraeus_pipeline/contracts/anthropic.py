@@ -10,6 +10,7 @@ ANTHROPIC_COSTS = RawTable(
     description="Anthropic cost report, one row per day, workspace and description",
     vendor_columns=(
         Column("organization_id", "text", "Organization that the admin key belongs to"),
+        Column("organization_name", "text", "Its name when the report was read; null if untold"),
         Column("workspace_id", "text", "Workspace, wrkspc_...; null: the default workspace"),
         Column("workspace_name", "text", "Its name when the report was read; null if untold"),
         Column("description", "text", "Line of the report in words"),

@@ -171,6 +171,8 @@ def test_costs_come_page_by_page_and_tie_to_the_ungrouped_total(
             assert stated[day].amount == mine and stated[day].currency == "USD"
             assert stated[day].tolerance < Decimal("1E-8")
     assert {row[PROJECT[vendor]] for row in found} == {"p1", None}
+    if vendor == "anthropic":
+        assert {row["organization_name"] for row in found} == {ANTHROPIC.name}
     assert {row[ITEM[vendor]] for row in found} == {f"item {n}" for n in range(len(COSTS))}
     assert fetched.complete_through == YESTERDAY
     # ten days at four a page, twice, and names; Anthropic is also asked whose key it is

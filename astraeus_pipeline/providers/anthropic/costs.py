@@ -23,7 +23,8 @@ def fetch_costs(api: AnthropicApi, days: DayRange, landing: Landing) -> Fetched:
     are not in it.
     """
     asked = daily.askable(api, days)
-    organization = api.organization()["id"]
+    organization = api.organization()
+    facts = {"organization_id": organization["id"], "organization_name": organization.get("name")}
     about = f"costs of {asked}"
     totals = api.daily("cost_report", asked, (), f"the total {about}")
     details = api.daily("cost_report", asked, _GROUPS, f"the {about} by description")
@@ -31,8 +32,8 @@ def fetch_costs(api: AnthropicApi, days: DayRange, landing: Landing) -> Fetched:
     daily.compare_days(api, found, stated, about)
     lines = [
         *(daily.line("names", page) for page in api.workspaces()),
-        *(daily.line("totals", page, organization_id=organization) for page in totals),
-        *(daily.line("costs", page, organization_id=organization) for page in details),
+        *(daily.line("totals", page, **facts) for page in totals),
+        *(daily.line("costs", page, **facts) for page in details),
     ]
     return Fetched(
         account_id=api.account.slug,

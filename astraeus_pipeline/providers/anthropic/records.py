@@ -65,6 +65,7 @@ def cost_row(page: dict[str, Any], day: date, result: Content) -> Row:
         "usage_date": day,
         "billing_period": day.replace(day=1),
         "organization_id": page["organization_id"],
+        "organization_name": text(page.get("organization_name")),
         **{name: text(result.get(name)) for name in _COST_TEXTS},
         "workspace_name": page["names"].get(result.get("workspace_id")),
         "currency": currency,
