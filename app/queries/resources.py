@@ -56,9 +56,6 @@ _SAME: Final = (
     "costs.resource_id = resources.resource_id and (costs.account_id = resources.account_id"
     " or costs.sub_account_id = resources.sub_account_id)"
 )
-_IDLE: Final = (
-    "resources.attached_to is null and resources.resource_type in ('ec2:volume', 'ec2:address')"
-)
 _OWNER: Final = (
     "exists (select 1 from jsonb_each_text(resources.tags) as tag"
     " where lower(tag.key) = any(:owner_tags) and tag.value <> '')"
@@ -130,8 +127,8 @@ def compile_found(query: ResourceQuery) -> Statement:
 def compile_page(query: ResourceQuery, page: int) -> Statement:
     """Return the statement of one page, from 1; the same row never stands on two.
 
-    Columns out: those of marts.dim_resources, `provider_name`, `owner`, `is_idle`, `is_new`,
-    `has_owner`, `cost`.
+    Columns out: those of marts.dim_resources, `provider_name`, `owner`, `is_new`, `has_owner`,
+    `cost`.
     """
     return _listed(query, PAGE_ROWS, (page - 1) * PAGE_ROWS)
 
@@ -272,7 +269,7 @@ def _statement(
         " (select tag.value from jsonb_each_text(resources.tags) as tag"
         " where lower(tag.key) = any(:owner_tags) and tag.value <> ''"
         " order by array_position(:owner_tags, lower(tag.key)) limit 1) as owner,"
-        f" {_IDLE} as is_idle, {_NEW} as is_new, {_OWNER} as has_owner, spent.cost"
+        f" {_NEW} as is_new, {_OWNER} as has_owner, spent.cost"
         " from marts.dim_resources as resources"
         f" left join {ACCOUNTS} on accounts.account_id = resources.account_id"
         " left join inventories on inventories.account_id = resources.account_id"

@@ -120,7 +120,7 @@ def get_account(conn: psycopg.Connection, slug: str, ring: KeyRing) -> Account:
             return parent.open_secrets()
         return _resolve(reference, slug) if reference else {}
 
-    return Account(slug, provider, name, _with_reference(config, reference), open_secrets)
+    return Account(slug, provider, name, _with_reference(config, reference), open_secrets, parent)
 
 
 def preview_account(new: NewAccount) -> Account:

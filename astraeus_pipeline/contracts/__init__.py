@@ -7,6 +7,7 @@ from astraeus_pipeline.contracts.aws import (
     AWS_COSTS_FOCUS,
     AWS_RESOURCES,
 )
+from astraeus_pipeline.contracts.aws_insights import AWS_INSIGHTS
 from astraeus_pipeline.contracts.azure import AZURE_TABLES
 from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.focus import FOCUS_COSTS
@@ -18,6 +19,7 @@ RAW_TABLES: tuple[RawTable, ...] = (
     AWS_COSTS_CUR,
     AWS_COSTS_FOCUS,
     AWS_RESOURCES,
+    *AWS_INSIGHTS,
     *AZURE_TABLES,
     FOCUS_COSTS,
     *SNOWFLAKE_TABLES,

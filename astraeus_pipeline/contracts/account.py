@@ -28,6 +28,8 @@ class Account:
     name: str
     config: Mapping[str, Any] = field(default_factory=dict)
     open_secrets: Callable[[], Secrets] = field(default=_no_secrets, repr=False, compare=False)
+    # The account that this one was found below, whose credentials it uses.
+    parent: Account | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,13 @@ AWS_RESOURCES = RawTable(
         Column("iops", "bigint", "Provisioned I/O operations a second"),
         Column("throughput_mbps", "numeric", "Provisioned throughput in MiB/s"),
         Column("attached_to", "text", "Resource that uses it; null when idle or not applicable"),
+        Column("attachment_state", "text", "attached or idle; null where nothing can be said"),
+        Column("attached_at", "timestamptz", "When it was attached, UTC; null where AWS is silent"),
+        Column("vcpus", "numeric", "Virtual processors of the instance type"),
+        Column("memory_gb", "numeric", "Memory in GiB"),
+        Column("architecture", "text", "Processor architecture, as in arm64"),
+        Column("platform", "text", "Operating system, or engine and version"),
+        Column("lifecycle", "text", "on-demand, spot, scheduled or capacity-block"),
         Column("tags", "jsonb", "Tags as one JSON object"),
     ),
 )

@@ -13,7 +13,9 @@ from astraeus_pipeline.sandbox import azure, exported_bill, snowflake_demo
 from astraeus_pipeline.sandbox import state as states
 from astraeus_pipeline.sandbox.estate import AWS_OWNERS, AZURE_OWNERS, FOCUS_OWNERS, GROUP
 from astraeus_pipeline.sandbox.llm_estate import ORGANIZATIONS
-from astraeus_pipeline.sandbox.resources import role_arn
+from astraeus_pipeline.sandbox.moto_clients import ROLE_NAME, role_arn
+from astraeus_pipeline.sandbox.organization import PAYER
+from astraeus_pipeline.sandbox.resources import PAYER_REGIONS, used_regions
 from astraeus_pipeline.sandbox.state import SandboxState
 
 
@@ -31,14 +33,29 @@ class DemoAccount:
 def demo_accounts(home: Path, state: SandboxState) -> Iterator[DemoAccount]:
     """Yield the demo's accounts, pointing at the running emulators and written files."""
     keys = {"access_key_id": SecretStr("demo"), "secret_access_key": SecretStr("demo")}
+    endpoints = {
+        "endpoint_url": f"http://127.0.0.1:{state.moto_port}",
+        "cost_explorer_endpoint_url": f"http://127.0.0.1:{state.cost_explorer_port}",
+    }
     for owner in AWS_OWNERS:
         config: dict[str, Any] = {
             "linked_account_id": owner.number,
+            "datasets": ["costs", "resources", "utilisation"],
             "role_arn": role_arn(owner),
-            "endpoint_url": f"http://127.0.0.1:{state.moto_port}",
-            "cost_explorer_endpoint_url": f"http://127.0.0.1:{state.cost_explorer_port}",
+            "regions": used_regions(owner),
+            **endpoints,
         }
         yield DemoAccount(owner.slug, "aws", owner.name, config, keys)
+    payer: dict[str, Any] = {
+        # The bills of its members are ingested one by one, so the payer's would count twice.
+        "datasets": ["resources", "commitments", "forecasts", "anomalies"],
+        "role_arn": role_arn(PAYER),
+        "regions": PAYER_REGIONS,
+        "discover": True,
+        "member_role_name": ROLE_NAME,
+        **endpoints,
+    }
+    yield DemoAccount(PAYER.slug, "aws", PAYER.name, payer, keys)
     address = f"https://127.0.0.1:{state.azure_port}"
     for owner in AZURE_OWNERS:
         config = {

@@ -1,6 +1,7 @@
-"""A Cost Explorer over HTTP for what moto lacks: GetCostAndUsage on invented charges.
+"""A Cost Explorer over HTTP for what moto lacks: GetCostAndUsage on invented charges, and more.
 
-It checks what AWS checks (dates, granularity, groupings, metrics), pages, and fails on request.
+It checks what AWS checks (shapes, dates, granularity, groupings, metrics), pages, and fails on
+request. Further operations, Savings Plans' among them, are handed in (see insights.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
+
+from astraeus_pipeline.sandbox import shapes
+from astraeus_pipeline.sandbox.insights import Refused
 
 _METRICS: Final = {
     "UnblendedCost": "unblended",
@@ -29,7 +33,8 @@ _DIMENSIONS: Final = {
     "SERVICE": "service",
     "USAGE_TYPE": "usage_type",
 }
-TARGET: Final = "AWSInsightsIndexService.GetCostAndUsage"
+_SERVICE: Final = "AWSInsightsIndexService."
+_SAVINGS_PLANS: Final = "/DescribeSavingsPlans"
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Line:
 
 
 Lines = Callable[[date, date], Iterable[Line]]  # first day, end (exclusive)
+Operation = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 @dataclass
@@ -82,8 +88,13 @@ class CostExplorerServer:
         *,
         port: int = 0,
         page_size: int = 100,
+        further: Mapping[str, Operation] | None = None,
     ) -> None:
         self.lines, self.is_estimated, self.page_size = lines, is_estimated, page_size
+        self.operations: dict[str, Operation] = {
+            "GetCostAndUsage": self.get_cost_and_usage,
+            **(further or {}),
+        }
         self.faults = Faults()
         self.requests = 0
         owner = self
@@ -136,21 +147,23 @@ class CostExplorerServer:
                 self.faults.headers,
             )
             return
-        if handler.headers.get("x-amz-target") != TARGET:
+        service, operation = _asked(handler)
+        answering = self.operations.get(operation)
+        if answering is None:
             _send(handler, 400, {"__type": "UnknownOperationException", "message": "unknown"})
             return
         try:
-            content = self.get_cost_and_usage(json.loads(body))
-        except _Invalid as error:
-            _send(handler, 400, {"__type": "ValidationException", "message": str(error)})
+            content = _checked_answer(service, operation, answering, json.loads(body or b"{}"))
+        except Refused as error:
+            _send(handler, 400, {"__type": error.code, "message": str(error)})
             return
         self._send_bent(handler, content)
 
     def _send_bent(self, handler: BaseHTTPRequestHandler, content: dict[str, Any]) -> None:
         if self.faults.same_token:
-            content["NextPageToken"] = "again"
+            content |= {_token_of(content): "again"}
         if self.faults.lose_last_page and content.pop("NextPageToken", None) is None:
-            for result in content["ResultsByTime"]:
+            for result in content.get("ResultsByTime", ()):
                 if len(result["Groups"]) > 1:
                     result["Groups"].pop()
         content |= self.faults.further
@@ -215,8 +228,37 @@ class CostExplorerServer:
         }
 
 
-class _Invalid(ValueError):
+class _Invalid(Refused):
     """A request that AWS would call invalid."""
+
+
+def _asked(handler: BaseHTTPRequestHandler) -> tuple[str, str]:
+    """Return AWS's names of the service and operation that a request is for."""
+    if handler.path == _SAVINGS_PLANS:
+        return "savingsplans", _SAVINGS_PLANS.removeprefix("/")
+    return "ce", str(handler.headers.get("x-amz-target", "")).removeprefix(_SERVICE)
+
+
+def _checked_answer(
+    service: str, operation: str, answering: Operation, request: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Answer a request; both must have the shapes of AWS's own model."""
+    faults = shapes.faults_of_request(service, operation, request)
+    if faults:
+        raise _Invalid(faults)
+    content = answering(request)
+    faults = shapes.faults_of_answer(service, operation, content)
+    if faults:
+        raise Refused(f"the fixture is wrong: {faults}", "InternalFailure")
+    return content
+
+
+def _token_of(content: Mapping[str, Any]) -> str:
+    """Return the name that an answer's page token has, which AWS spells in three ways."""
+    if "savingsPlans" in content:
+        return "nextToken"
+    is_plan = "SavingsPlansUtilizationDetails" in content or "SavingsPlansCoverages" in content
+    return "NextToken" if is_plan else "NextPageToken"
 
 
 def _checked(request: Mapping[str, Any]) -> tuple[date, date, list[str], list[str]]:

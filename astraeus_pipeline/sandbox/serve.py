@@ -19,6 +19,7 @@ from astraeus_pipeline.sandbox import (
     cur_lines,
     exported_bill,
     focus_files,
+    reservations,
     resources,
     snowflake_demo,
     state,
@@ -26,6 +27,7 @@ from astraeus_pipeline.sandbox import (
 from astraeus_pipeline.sandbox.azure import AzureServer, Subscription
 from astraeus_pipeline.sandbox.cost_explorer import CostExplorerServer, Line
 from astraeus_pipeline.sandbox.estate import AZURE_OWNERS
+from astraeus_pipeline.sandbox.insights import Insights
 from astraeus_pipeline.sandbox.llm_costs import LlmCostServer
 from astraeus_pipeline.sandbox.llm_estate import LlmEstate
 from astraeus_pipeline.sandbox.llm_lines import EstateLines
@@ -40,11 +42,13 @@ def serve(home: Path) -> None:
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=noted.moto_port, verbose=False)
     moto.start()
+    reservations.install(lambda: _current(home, noted).anchor)
     _, moto_port = moto.get_host_and_port()
     explorer = CostExplorerServer(
         lambda first, end: _lines(home, first, end),
         lambda day: not _current(home).estate.is_final(day),
         port=noted.cost_explorer_port,
+        further=Insights(lambda: _current(home).estate, _today).operations(),
     )
     explorer.start()
     payer_explorer = CostExplorerServer(

@@ -40,6 +40,11 @@
     from {{ this }} as known
     inner join {{ this.identifier }}__accounts as accounts
         on accounts.account_id = known.account_id and accounts.from_day is not null;
+    -- an upgrade may bring columns that the standing table gets only after this
+    {%- set standing = adapter.get_columns_in_relation(this) | map(attribute='name') | list %}
+    {%- for column in model.columns.values() if column.name not in standing %}
+    alter table {{ this.identifier }}__known add column {{ column.name }} {{ column.data_type }};
+    {%- endfor %}
     delete from {{ this }} as known
     using {{ this.identifier }}__accounts as accounts
     where known.account_id = accounts.account_id;

@@ -21,12 +21,15 @@
     alter table intermediate.built_slices add column if not exists logic text;
 {% endmacro %}
 
-{# What a model is built from: the loaded slices, or what another mart was built from. #}
+{#
+    What a model is built from: the loaded slices of the costs ('raw') or of another dataset
+    ('raw.utilisation'), or what another mart was built from.
+#}
 {% macro upstream_slices(upstream) %}
-    {%- if upstream == 'raw' -%}
+    {%- if upstream == 'raw' or upstream.startswith('raw.') -%}
         select account_id, usage_date, billing_period, delivery_id
         from {{ source('raw', 'partitions') }}
-        where dataset = 'costs' and delivery_id is not null
+        where dataset = '{{ upstream[4:] or 'costs' }}' and delivery_id is not null
     {%- else -%}
         select account_id, usage_date, billing_period, delivery_id
         from intermediate.built_slices

@@ -159,6 +159,7 @@ def _acme(day: date) -> list[dict[str, Any]]:
     ]
     volume = {
         "resource_id": "vol-1",
+        "attachment_state": "idle",
         "resource_type": "ec2:volume",
         "resource_name": "=1+1",
         "region": "eu-2",

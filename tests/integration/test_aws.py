@@ -1,10 +1,8 @@
-"""AWS through real boto3: Cost Explorer's fixture for bills and faults, moto for resources."""
+"""AWS bills through real boto3: Cost Explorer's fixture, its pages and its faults."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +10,6 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from astraeus_pipeline.contracts.account import Account
@@ -26,9 +23,7 @@ from astraeus_pipeline.errors import (
     TransientError,
 )
 from astraeus_pipeline.providers.aws import AWS, client
-from astraeus_pipeline.sandbox import resources
 from astraeus_pipeline.sandbox.cost_explorer import CostExplorerServer, Faults, Line
-from astraeus_pipeline.sandbox.estate import PROD
 from astraeus_pipeline.warehouse.landing import LandingStore
 from tests.fixtures.faults import Fault, case, covers
 
@@ -287,68 +282,3 @@ def test_a_wrong_configuration_is_named(
 ) -> None:
     with pytest.raises(ConfigError, match="linked_account_id"):
         list(AWS.fetch(account(explorer, linked_account_id="12"), "costs", DAYS, landing))
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    resources.seed(endpoint)
-    yield endpoint
-    server.stop()
-
-
-def in_moto(moto: str, **config: Any) -> Account:
-    settings = {"endpoint_url": moto, "role_arn": resources.role_arn(PROD), **config}
-    secrets = {"access_key_id": SecretStr("id"), "secret_access_key": SecretStr("secret")}
-    return Account("acme-prod", "aws", "Acme", settings, lambda: secrets)
-
-
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client.AwsClients.__init__, "__defaults__", (Config(read_timeout=60),))
-
-
-@pytest.mark.usefixtures("patient")
-def test_the_inventory_has_every_kind_of_the_assumed_account(
-    moto: str, landing: LandingStore
-) -> None:
-    regions = ["us-east-1", "eu-central-1"]
-    [fetched] = AWS.fetch(
-        in_moto(moto, regions=regions), "resources", DayRange(TODAY, TODAY), landing
-    )
-    found = rows(fetched, landing)
-    counts: dict[str, int] = {}
-    for row in found:
-        counts[row["resource_type"]] = counts.get(row["resource_type"], 0) + 1
-    assert counts["ec2:instance"] == 31
-    assert {"ec2:volume", "ec2:address", "ec2:vpc", "ec2:security-group", "rds:instance"} <= set(
-        counts
-    )
-    assert counts["s3:bucket"] == 3 and counts["lambda:function"] == 2
-    volume = next(row for row in found if row["iops"] == 4000)
-    assert (volume["size_gb"], volume["throughput_mbps"], volume["attached_to"]) in {
-        (Decimal(100), Decimal(250), None),
-        (Decimal(500), Decimal(250), None),
-    }
-    instance = next(row for row in found if row["resource_type"] == "ec2:instance")
-    assert instance["instance_type"].startswith("m6i.") and '"team"' in instance["tags"]
-    bucket = next(row for row in found if row["resource_type"] == "s3:bucket")
-    assert bucket["resource_id"] == f"arn:aws:s3:::{bucket['resource_name']}"
-
-
-@pytest.mark.usefixtures("patient")
-def test_a_past_inventory_cannot_be_had(moto: str, landing: LandingStore) -> None:
-    with pytest.raises(NotObtainable, match="only tells what stands now"):
-        list(AWS.fetch(in_moto(moto), "resources", DAYS, landing))
-
-
-@pytest.mark.usefixtures("patient")
-def test_check_says_whose_credentials_they_are(moto: str) -> None:
-    assert AWS.check(in_moto(moto)).details["account"] == PROD.number
-    no_secrets = replace(in_moto(moto), open_secrets=lambda: {"access_key_id": SecretStr("x")})
-    with pytest.raises(ConfigError, match="secret_access_key"):
-        AWS.check(no_secrets)

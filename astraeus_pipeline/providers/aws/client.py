@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -15,17 +16,18 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 from botocore.parsers import ResponseParserError
-from botocore.session import get_session
+from botocore.session import Session, get_session
 
 from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.errors import (
     AstraeusError,
     AuthError,
     ConfigError,
+    PayloadError,
     PermanentError,
     TransientError,
 )
-from astraeus_pipeline.providers.aws.config import AwsConfig
+from astraeus_pipeline.providers.aws.config import AwsConfig, config_of
 
 _AUTH_CODES: Final = frozenset(
     {
@@ -61,6 +63,7 @@ _TRANSIENT_CODES: Final = frozenset(
         "TooManyRequestsException",
     }
 )
+_BILLING: Final = frozenset({"ce", "savingsplans"})
 _TRANSPORT: Final = (aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError)
 _SDK: Final = Config(
     # A few tries for a hiccup; longer troubles are for the orchestrator, which others can see.
@@ -77,26 +80,54 @@ class AwsClients:
     def __init__(self, account: Account, config: AwsConfig, sdk: Config = _SDK) -> None:
         self.account, self.config = account, config
         self._sdk = sdk
+        self._made: dict[tuple[str, str, str | None], Any] = {}
+        self._making = threading.Lock()
         with translated(account, "reading the credentials"):
-            self._session = _session(account, config)
+            self._session = boto3.Session(botocore_session=_session(account, config))
 
     def client(
         self, service: str, region: str | None = None, endpoint_url: str | None = None
     ) -> Any:
         """Return a boto3 client; the account row may redirect its endpoint."""
         endpoint = endpoint_url or self.config.endpoint_url
-        if service == "ce":
+        if service in _BILLING:
             endpoint = self.config.cost_explorer_endpoint_url or endpoint
-        with translated(self.account, f"preparing {service}"):
-            return self._session.client(  # type: ignore[call-overload] # by name, many services
-                service,
-                region_name=region or self.config.home_region,
-                endpoint_url=endpoint,
-                config=self._sdk,
-            )
+        key = (service, region or self.config.home_region, endpoint)
+        # Clients may be shared between threads, sessions may not.
+        with self._making, translated(self.account, f"preparing {service}"):
+            if key not in self._made:
+                self._made[key] = self._session.client(  # type: ignore[call-overload] # by name, many services
+                    service, region_name=key[1], endpoint_url=endpoint, config=self._sdk
+                )
+            return self._made[key]
+
+    def account_id(self) -> str:
+        """Return the 12 digits of the account that the credentials belong to."""
+        with translated(self.account, "asking for the caller's identity"):
+            return str(self.client("sts").get_caller_identity()["Account"])
+
+    def regions(self) -> tuple[str, ...]:
+        """Return the configured regions, or all that are enabled."""
+        if self.config.regions:
+            return self.config.regions
+        with translated(self.account, "listing the enabled regions"):
+            answer = self.client("ec2").describe_regions(AllRegions=False)
+        return tuple(sorted(region["RegionName"] for region in answer["Regions"]))
 
 
-def _session(account: Account, config: AwsConfig) -> boto3.Session:
+def _session(account: Account, config: AwsConfig) -> Session:
+    """Return a session with the account's credentials, or its parent's, in the account's role."""
+    if account.parent is not None:
+        # A member's role trusts the account above it, in whatever role that one acts.
+        core = _session(account.parent, config_of(account.parent))
+    else:
+        core = _own_session(account, config)
+    if config.role_arn:
+        _assume(core, config)
+    return core
+
+
+def _own_session(account: Account, config: AwsConfig) -> Session:
     secrets = account.open_secrets()
     core = get_session()
     if config.profile:
@@ -113,9 +144,7 @@ def _session(account: Account, config: AwsConfig) -> boto3.Session:
                 f"Account {account.slug} has credentials without {missing.args[0]}.",
                 hint=f"Enter both keys: `astraeus account rotate-secret {account.slug}`.",
             ) from None
-    if config.role_arn:
-        _assume(core, config)
-    return boto3.Session(botocore_session=core)
+    return core
 
 
 def _assume(core: Any, config: AwsConfig) -> None:
@@ -150,7 +179,7 @@ def _assume(core: Any, config: AwsConfig) -> None:
 def translated(account: Account, attempt: str) -> Iterator[None]:
     """Turn the SDK's errors into ours, naming account and attempt, and no secret.
 
-    Raises: AuthError, TransientError, PermanentError, ConfigError.
+    Raises: AuthError, TransientError, PermanentError, PayloadError, ConfigError.
     """
     about = f"AWS account {account.slug}: {attempt} failed"
     try:
@@ -171,6 +200,11 @@ def translated(account: Account, attempt: str) -> Iterator[None]:
         raise TransientError(
             f"{about}: {type(error).__name__} (the network or AWS did not answer in full).",
             hint="It is tried again by itself.",
+        ) from None
+    except aws.PaginationError:
+        raise PayloadError(
+            f"{about}: AWS gave the same page token twice.",
+            hint="Nothing was loaded; try again later.",
         ) from None
     except ResponseParserError:
         raise TransientError(

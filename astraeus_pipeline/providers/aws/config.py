@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from astraeus_pipeline.contracts.account import Account
+from astraeus_pipeline.contracts.columns import Dataset
+from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.exports.place import Place
 from astraeus_pipeline.providers.aws.dialects import ExportFormat
 
@@ -20,16 +23,34 @@ class AwsConfig(BaseModel):
         pattern=r"^\d{12}$",
         description="Ingest this linked account only; otherwise all that the payer sees",
     )
+    datasets: tuple[Dataset, ...] = Field(
+        default=(), description="Datasets to ingest; empty: all. A member's bill is its payer's"
+    )
     regions: tuple[str, ...] = Field(
         default=(), description="Regions to take the inventory of; empty: all enabled ones"
+    )
+    skip_kinds: tuple[str, ...] = Field(
+        default=(), description="Kinds of resources to leave out, as in eks:cluster"
     )
     home_region: str = Field(default="us-east-1", description="Region for global calls")
     role_arn: str | None = Field(default=None, description="Role to assume, renewed by itself")
     external_id: str | None = Field(default=None, description="External id of the role's trust")
     profile: str | None = Field(default=None, description="Profile of the AWS configuration files")
+    discover: bool = Field(
+        default=False, description="Find the member accounts of this account's organization"
+    )
+    member_role_name: str = Field(
+        default="astraeus",
+        pattern=r"^[A-Za-z0-9_+=,.@/-]+$",
+        max_length=512,
+        description="Role to assume in each member account",
+    )
+    member_external_id: str | None = Field(
+        default=None, description="External id of the member roles' trust"
+    )
     endpoint_url: str | None = Field(default=None, description="Another address for all services")
     cost_explorer_endpoint_url: str | None = Field(
-        default=None, description="Another address for Cost Explorer alone"
+        default=None, description="Another address for Cost Explorer and Savings Plans alone"
     )
     cost_source: Literal["cost_explorer", "export"] = Field(
         default="cost_explorer",
@@ -70,3 +91,18 @@ class AwsConfig(BaseModel):
             region=self.export_region or self.home_region,
             endpoint_url=self.export_endpoint_url,
         )
+
+
+def config_of(account: Account) -> AwsConfig:
+    """Read an account's configuration.
+
+    Raises: ConfigError naming the first wrong entry.
+    """
+    try:
+        return AwsConfig.model_validate(dict(account.config))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            f"AWS account {account.slug}: {'.'.join(map(str, first['loc']))}: {first['msg']}.",
+            hint="Correct the account's configuration.",
+        ) from None

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing
-from astraeus_pipeline.errors import NotObtainable, PayloadError, TransientError
-from astraeus_pipeline.providers.aws.client import AwsClients, translated
+from astraeus_pipeline.errors import NotObtainable
+from astraeus_pipeline.providers.aws.client import AwsClients
+from astraeus_pipeline.providers.aws.explorer import Explorer
 
-REQUEST_PRICE_USD: Final = Decimal("0.01")
 COST_METRICS: Final = {
     "unblended_cost": "UnblendedCost",
     "amortized_cost": "AmortizedCost",
@@ -26,7 +26,6 @@ QUANTITY_METRIC: Final = "UsageQuantity"
 # Decimals that Cost Explorer rounds a group to.
 _SCALE: Final = 10
 _MONTHS_BACK: Final = 13
-_MAX_PAGES: Final = 10_000
 
 Page = dict[str, Any]
 
@@ -60,49 +59,40 @@ class Question:
 
 
 class CostExplorer:
-    """Asks Cost Explorer about one account's days, all pages of a question, counting requests."""
+    """Asks Cost Explorer about one account's days, all pages of a question."""
 
     def __init__(self, clients: AwsClients, days: DayRange) -> None:
-        self._clients, self._days = clients, days
-        self._client = clients.client("ce")
-        self.requests = 0
+        self._days = days
+        self._explorer = Explorer(clients)
+
+    @property
+    def requests(self) -> int:
+        """How many requests AWS will charge for."""
+        return self._explorer.requests
+
+    @property
+    def price(self) -> Decimal:
+        """What they cost, in USD."""
+        return self._explorer.price
 
     def pages(self, question: Question) -> Iterator[Page]:
         """Yield the pages of a question as {purpose, filters, group_by, results}.
 
-        Raises: PayloadError if a page token comes twice; what `translated` raises.
+        Raises: as `Explorer.pages`.
         """
-        parameters = question.parameters(self._days)
-        seen: set[str] = set()
-        for _ in range(_MAX_PAGES):
-            attempt = f"Cost Explorer {question.purpose} for {self._days}"
-            self.requests += 1
-            with translated(self._clients.account, attempt):
-                answer = self._client.get_cost_and_usage(**parameters)
-            if "ResultsByTime" not in answer:
-                # botocore takes a body that is cut off, or no JSON, for an answer without fields.
-                raise TransientError(
-                    f"AWS account {self._clients.account.slug}: {attempt}: the answer was cut off"
-                    " or no JSON.",
-                    hint="It is tried again by itself.",
-                )
+        answers = self._explorer.pages(
+            "get_cost_and_usage",
+            question.parameters(self._days),
+            about=f"{question.purpose} for {self._days}",
+            expects="ResultsByTime",
+        )
+        for answer in answers:
             yield {
                 "purpose": question.purpose,
                 "filters": question.filters,
                 "group_by": list(question.group_by),
                 "results": answer["ResultsByTime"],
             }
-            token = answer.get("NextPageToken")
-            if not token:
-                return
-            if token in seen:
-                raise PayloadError(
-                    f"AWS account {self._clients.account.slug}: {attempt} gave the same page token"
-                    " twice.",
-                    hint="Nothing was loaded; try again later.",
-                )
-            seen.add(token)
-            parameters["NextPageToken"] = token
 
 
 def fetch_costs(clients: AwsClients, days: DayRange, landing: Landing) -> Fetched:
@@ -111,9 +101,9 @@ def fetch_costs(clients: AwsClients, days: DayRange, landing: Landing) -> Fetche
     Cost Explorer groups by two dimensions at most, so service and usage type are asked for within
     each linked account, record type and region that has costs.
     """
-    _refuse_forgotten_days(clients.account.slug, days)
-    explorer = CostExplorer(clients, days)
-    pages = list(_ask(explorer, clients.config.linked_account_id))
+    refuse_forgotten_days(clients.account.slug, days)
+    asking = CostExplorer(clients, days)
+    pages = list(_ask(asking, clients.config.linked_account_id))
     lines = (json.dumps(page, sort_keys=True).encode() + b"\n" for page in pages)
     part = landing.put(f"cost-explorer-{days}.jsonl", lines, "jsonl")
     totals = [page for page in pages if page["purpose"] == "total"]
@@ -126,26 +116,26 @@ def fetch_costs(clients: AwsClients, days: DayRange, landing: Landing) -> Fetche
         parts=(part,),
         complete_through=_complete_through(totals),
         controls=tuple(daily_totals(totals, _COST_TYPE_OF, _groups_per_day(pages))),
-        requests=explorer.requests,
-        request_cost_usd=REQUEST_PRICE_USD * explorer.requests,
+        requests=asking.requests,
+        request_cost_usd=asking.price,
     )
 
 
-def _ask(explorer: CostExplorer, linked_account: str | None) -> Iterator[Page]:
+def _ask(asking: CostExplorer, linked_account: str | None) -> Iterator[Page]:
     scope = {"LINKED_ACCOUNT": linked_account} if linked_account else {}
-    yield from explorer.pages(Question("total", scope))
+    yield from asking.pages(Question("total", scope))
     accounts = [linked_account] if linked_account else []
     if not accounts:
-        pages = list(explorer.pages(Question("accounts", {}, ("LINKED_ACCOUNT",))))
+        pages = list(asking.pages(Question("accounts", {}, ("LINKED_ACCOUNT",))))
         yield from pages
         accounts = sorted({keys[0] for keys in _keys(pages)})
     for account in accounts:
         found = Question("combinations", {"LINKED_ACCOUNT": account}, ("RECORD_TYPE", "REGION"))
-        pages = list(explorer.pages(found))
+        pages = list(asking.pages(found))
         yield from pages
         for record_type, region in sorted({(keys[0], keys[1]) for keys in _keys(pages)}):
             filters = {"LINKED_ACCOUNT": account, "RECORD_TYPE": record_type, "REGION": region}
-            yield from explorer.pages(Question("details", filters, ("SERVICE", "USAGE_TYPE")))
+            yield from asking.pages(Question("details", filters, ("SERVICE", "USAGE_TYPE")))
 
 
 def _keys(pages: Iterable[Page]) -> Iterator[list[str]]:
@@ -204,7 +194,11 @@ def oldest_day(today: date) -> date:
     return date(months // 12, months % 12 + 1, 1)
 
 
-def _refuse_forgotten_days(slug: str, days: DayRange) -> None:
+def refuse_forgotten_days(slug: str, days: DayRange) -> None:
+    """Refuse days that Cost Explorer cannot answer for, before anything is paid.
+
+    Raises: NotObtainable.
+    """
     today = datetime.now(UTC).date()
     oldest = oldest_day(today)
     if days.first < oldest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 import structlog
@@ -21,7 +22,6 @@ from astraeus_pipeline.providers.aws import dialects
 from astraeus_pipeline.providers.aws.bucket import BucketStore
 from astraeus_pipeline.providers.aws.client import AwsClients
 from astraeus_pipeline.providers.aws.costs import (
-    REQUEST_PRICE_USD,
     CostExplorer,
     Question,
     daily_totals,
@@ -233,7 +233,7 @@ class _Reader:
             controls=controls,
             expected_rows=expected_rows,
             requests=requests,
-            request_cost_usd=REQUEST_PRICE_USD * requests,
+            request_cost_usd=explorer.price if explorer else Decimal(0),
             shape=shape,
         )
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
-from astraeus_pipeline.contracts.columns import DECIMAL_SCALES, RawTable, arrow_type
+from astraeus_pipeline.contracts.columns import DECIMAL_SCALES, Dataset, RawTable, arrow_type
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject, RowBatch
 from astraeus_pipeline.errors import PayloadError
+from astraeus_pipeline.providers.aws.anomalies import anomaly_rows
+from astraeus_pipeline.providers.aws.commitment_rows import commitment_rows
 from astraeus_pipeline.providers.aws.costs import COST_METRICS, QUANTITY_METRIC
-from astraeus_pipeline.providers.aws.inventory import KIND_OF, Item, tags_of
+from astraeus_pipeline.providers.aws.forecasts import forecast_rows
+from astraeus_pipeline.providers.aws.kind import Item
+from astraeus_pipeline.providers.aws.resources import resource_rows
+from astraeus_pipeline.providers.aws.stored import Row, pages
+from astraeus_pipeline.providers.aws.utilisation import utilisation_rows
 
 _BATCH: Final = 16_384
 _NO_REGION: Final = frozenset({"", "NoRegion", "global"})
 _NO_USAGE_TYPE: Final = frozenset({"", "NoUsageType"})
-
-Row = dict[str, Any]
 
 
 def batches(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[RowBatch]:
@@ -29,8 +33,7 @@ def batches(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row
 
     Raises: PayloadError if a page is no JSON or lacks its documented parts.
     """
-    rows = _cost_rows if table.dataset == "costs" else _resource_rows
-    numbered = _numbered(rows(fetched, landing))
+    numbered = _numbered(_ROWS[table.dataset](fetched, landing))
     while chunk := list(islice(numbered, _BATCH)):
         good = [row for row in chunk if isinstance(row, dict)]
         rejects = tuple(row for row in chunk if isinstance(row, Reject))
@@ -64,23 +67,9 @@ def _exponent(value: Decimal) -> int:
     return exponent if isinstance(exponent, int) else 0
 
 
-def _pages(fetched: Fetched, landing: Landing) -> Iterator[dict[str, Any]]:
-    for part in fetched.parts:
-        with landing.open(part) as handle:
-            for line in handle.read().splitlines():
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError:
-                    raise PayloadError(
-                        f"Account {fetched.account_id}, {fetched.days}: a page of {part.name} is no"
-                        " JSON.",
-                        hint="Fetch the days again.",
-                    ) from None
-
-
 def _cost_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
     """One row per day and group of the detailed questions; zero groups are rows too."""
-    for page in _pages(fetched, landing):
+    for page in pages(fetched, landing):
         if page["purpose"] != "details":
             continue
         if page["results"] is None:
@@ -140,35 +129,11 @@ def _refuse_unusable(*amounts: Decimal | None) -> None:
             raise ValueError(f"{amount} has more than {DECIMAL_SCALES[-1]} decimals")
 
 
-def _resource_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
-    day = fetched.days.last
-    for page in _pages(fetched, landing):
-        kind = KIND_OF[page["resource_type"]]
-        for item in page["items"]:
-            try:
-                yield _resource_row(day, page["region"], kind.resource_type, item)
-            except (KeyError, ValueError, TypeError) as error:
-                reason = f"{kind.resource_type}: {type(error).__name__}: {error}"
-                yield Reject(0, json.dumps(item)[:2000], reason, day)
-
-
-def _resource_row(day: date, region: str | None, resource_type: str, item: Item) -> Row:
-    known = {"region": region, "tags": tags_of(item), **KIND_OF[resource_type].row(item)}
-    tags = known.pop("tags") or {}
-    created = known.pop("created_at", None)
-    decimals = {
-        name: Decimal(str(known.pop(name)))
-        for name in ("size_gb", "throughput_mbps")
-        if known.get(name) is not None
-    }
-    return {
-        "usage_date": day,
-        "billing_period": day.replace(day=1),
-        "resource_type": resource_type,
-        **known,
-        **decimals,
-        "resource_name": known.get("resource_name") or tags.get("Name"),
-        "created_at": None if created is None else datetime.fromisoformat(str(created)),
-        "tags": json.dumps(tags, sort_keys=True),
-        "payload": json.dumps(item, sort_keys=True),
-    }
+_ROWS: Final[Mapping[Dataset, Callable[[Fetched, Landing], Iterator[Row | Reject]]]] = {
+    "costs": _cost_rows,
+    "resources": resource_rows,
+    "utilisation": utilisation_rows,
+    "commitments": commitment_rows,
+    "forecasts": forecast_rows,
+    "anomalies": anomaly_rows,
+}

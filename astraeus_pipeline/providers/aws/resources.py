@@ -6,18 +6,20 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.contracts.delivery import Fetched, Landing
-from astraeus_pipeline.errors import NotObtainable
+from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
 from astraeus_pipeline.providers.aws.client import AwsClients, translated
-from astraeus_pipeline.providers.aws.inventory import KINDS, Item, Kind
+from astraeus_pipeline.providers.aws.inventory import KIND_OF, KINDS
+from astraeus_pipeline.providers.aws.kind import Item, Kind, Place, tags_of
+from astraeus_pipeline.providers.aws.snapshots import refuse_past_days
+from astraeus_pipeline.providers.aws.stored import Page, Row, pages, store
 
-_REGIONS_AT_ONCE: Final = 6
-_NO_TAGS: Final = "NoSuchTagSet"
+_CALLS_AT_ONCE: Final = 6
+_DECIMALS: Final = ("size_gb", "throughput_mbps", "vcpus", "memory_gb")
+_INSTANTS: Final = ("created_at", "attached_at")
 
 
 def fetch_resources(clients: AwsClients, days: DayRange, landing: Landing) -> Fetched:
@@ -26,16 +28,8 @@ def fetch_resources(clients: AwsClients, days: DayRange, landing: Landing) -> Fe
     Raises: NotObtainable if the range does not end today: AWS cannot tell a past inventory.
     """
     today = datetime.now(UTC).date()
-    if days.last != today:
-        raise NotObtainable(
-            f"AWS account {clients.account.slug}: the inventory of {days} cannot be had,"
-            " AWS only tells what stands now.",
-            hint=f"Ask for {today}; the daily schedule takes one each day.",
-        )
-    lines = (
-        json.dumps(page, sort_keys=True, default=str).encode() + b"\n" for page in _all(clients)
-    )
-    part = landing.put(f"inventory-{today}.jsonl", lines, "jsonl")
+    refuse_past_days(clients.account.slug, "the inventory", days, today)
+    part = store(landing, f"inventory-{today}", _all(clients))
     return Fetched(
         account_id=clients.account.slug,
         dataset="resources",
@@ -48,29 +42,32 @@ def fetch_resources(clients: AwsClients, days: DayRange, landing: Landing) -> Fe
 
 
 def _all(clients: AwsClients) -> Iterator[dict[str, Any]]:
-    """Yield every page of every kind and region, regions side by side, in a fixed order."""
-    regions = clients.config.regions or _enabled_regions(clients)
-    work: list[tuple[Kind, str | None]] = [(kind, None) for kind in KINDS if kind.is_global]
-    work += [(kind, region) for region in regions for kind in KINDS if not kind.is_global]
-    with ThreadPoolExecutor(_REGIONS_AT_ONCE) as pool:
-        for pages in pool.map(lambda each: list(_pages(clients, *each)), work):
+    """Yield every page of every kind and region, calls side by side, in a fixed order."""
+    account_id = clients.account_id()
+    kinds = [kind for kind in KINDS if kind.resource_type not in clients.config.skip_kinds]
+    work: list[tuple[Kind, str | None]] = [(kind, None) for kind in kinds if kind.is_global]
+    work += [(kind, region) for region in clients.regions() for kind in kinds if not kind.is_global]
+    with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
+        for pages in pool.map(lambda each: list(_pages(clients, account_id, *each)), work):
             yield from pages
 
 
-def _enabled_regions(clients: AwsClients) -> tuple[str, ...]:
-    with translated(clients.account, "listing the enabled regions"):
-        answer = clients.client("ec2").describe_regions(AllRegions=False)
-    return tuple(sorted(region["RegionName"] for region in answer["Regions"]))
-
-
-def _pages(clients: AwsClients, kind: Kind, region: str | None) -> Iterator[dict[str, Any]]:
+def _pages(
+    clients: AwsClients, account_id: str, kind: Kind, region: str | None
+) -> Iterator[dict[str, Any]]:
     client = clients.client(kind.service, region)
+    place = Place(client, account_id)
     attempt = f"{kind.service}:{kind.operation} in {region or 'all regions'}"
     with translated(clients.account, attempt):
         for page in _answers(client, kind):
-            items = [_completed(client, kind, item) for item in kind.items(page)]
+            items = list(kind.items(page))
             if items:
-                yield {"resource_type": kind.resource_type, "region": region, "items": items}
+                yield {
+                    "resource_type": kind.resource_type,
+                    "account": account_id,
+                    "region": region,
+                    "items": kind.complete(place, items),
+                }
 
 
 def _answers(client: Any, kind: Kind) -> Iterator[Item]:
@@ -80,28 +77,41 @@ def _answers(client: Any, kind: Kind) -> Iterator[Item]:
         yield getattr(client, kind.operation)(**kind.arguments)
 
 
-def _completed(client: Any, kind: Kind, item: Item) -> Item:
-    """Add what the listing leaves out: tags of functions and buckets, regions of buckets."""
-    if kind.resource_type == "lambda:function":
-        tags = client.list_tags(Resource=item["FunctionArn"]).get("Tags")
-        return {**item, "AstraeusTags": tags}
-    if kind.resource_type == "s3:bucket":
-        found = client.get_bucket_location(Bucket=item["Name"]).get("LocationConstraint")
-        tags = _bucket_tags(client, item["Name"])
-        return {**item, "BucketRegion": found or "us-east-1", "AstraeusTags": tags}
-    return item
+def resource_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
+    """Yield one row per resource of the stored pages."""
+    day = fetched.days.last
+    for page in pages(fetched, landing):
+        kind = KIND_OF[page["resource_type"]]
+        for item in page["items"]:
+            try:
+                yield _row(day, page, kind, item)
+            except (KeyError, ValueError, TypeError) as error:
+                reason = f"{kind.resource_type}: {type(error).__name__}: {error}"
+                yield Reject(0, json.dumps(item)[:2000], reason, day)
 
 
-def _bucket_tags(client: Any, bucket: str) -> dict[str, str]:
-    try:
-        answer = client.get_bucket_tagging(Bucket=bucket)
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") == _NO_TAGS:
-            return {}
-        raise
-    return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+def _row(day: date, page: Page, kind: Kind, item: Item) -> Row:
+    known = {
+        "region": page["region"],
+        "owner_account_id": page.get("account"),
+        "tags": tags_of(item),
+        **{name: value for name, value in kind.row(item).items() if value is not None},
+    }
+    tags = known.pop("tags")
+    instants = {name: _instant(known.pop(name)) for name in _INSTANTS if name in known}
+    decimals = {name: Decimal(str(known.pop(name))) for name in _DECIMALS if name in known}
+    return {
+        "usage_date": day,
+        "billing_period": day.replace(day=1),
+        "resource_type": kind.resource_type,
+        **known,
+        **decimals,
+        **instants,
+        "resource_name": known.get("resource_name") or tags.get("Name"),
+        "tags": json.dumps(tags, sort_keys=True),
+        "payload": json.dumps(item, sort_keys=True),
+    }
 
 
-def snapshot_day(fetched: Fetched) -> date:
-    """Return the day that an inventory describes."""
-    return fetched.days.last
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

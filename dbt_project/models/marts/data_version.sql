@@ -7,6 +7,10 @@
 -- depends_on: {{ ref('dim_accounts') }}
 -- depends_on: {{ ref('dim_services') }}
 -- depends_on: {{ ref('dim_resources') }}
+-- depends_on: {{ ref('fct_resource_utilisation') }}
+-- depends_on: {{ ref('fct_provider_commitments') }}
+-- depends_on: {{ ref('fct_provider_forecasts') }}
+-- depends_on: {{ ref('fct_provider_anomalies') }}
 select
     '{{ invocation_id }}' as invocation_id,
     clock_timestamp() as built_at

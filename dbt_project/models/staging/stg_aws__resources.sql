@@ -27,8 +27,15 @@ select
     resources.size_gb,
     resources.iops,
     resources.throughput_mbps,
+    resources.vcpus,
+    resources.memory_gb,
+    resources.architecture,
+    resources.platform,
+    resources.lifecycle,
 
     -- use
     resources.attached_to,
+    resources.attachment_state,
+    resources.attached_at,
     resources.tags
 from resources

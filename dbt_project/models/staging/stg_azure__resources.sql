@@ -30,5 +30,10 @@ select
 
     -- use
     resources.attached_to,
+    -- only what is paid for whether it is used or not
+    case
+        when resources.resource_type in ('microsoft.compute/disks', 'microsoft.network/publicipaddresses')
+            then case when resources.attached_to is null then 'idle' else 'attached' end
+    end as attachment_state,
     resources.tags
 from resources

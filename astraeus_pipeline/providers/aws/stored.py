@@ -1,0 +1,57 @@
+"""Pages as they lie in the landing store: one JSON document a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part, Reject
+from astraeus_pipeline.errors import PayloadError
+
+Page = dict[str, Any]
+Row = dict[str, Any]
+
+
+def store(landing: Landing, name: str, pages: Iterable[Page]) -> Part:
+    """Put pages into the landing store; equal pages make equal bytes."""
+    lines = (json.dumps(page, sort_keys=True, default=str).encode() + b"\n" for page in pages)
+    return landing.put(f"{name}.jsonl", lines, "jsonl")
+
+
+def pages(fetched: Fetched, landing: Landing) -> Iterator[Page]:
+    """Yield the stored pages of a delivery.
+
+    Raises: PayloadError if a line is no JSON.
+    """
+    for part in fetched.parts:
+        with landing.open(part) as handle:
+            for line in handle.read().splitlines():
+                try:
+                    yield json.loads(line)
+                except json.JSONDecodeError:
+                    raise PayloadError(
+                        f"Account {fetched.account_id}, {fetched.days}: a page of {part.name} is no"
+                        " JSON.",
+                        hint="Fetch the days again.",
+                    ) from None
+
+
+def amount(value: float | int | str | None) -> Decimal | None:
+    """Return a figure without a detour through binary fractions; None stays None.
+
+    Raises: ValueError if it is not finite, decimal.InvalidOperation if it is no number.
+    """
+    if value is None or value == "":
+        return None
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if not number.is_finite():
+        raise ValueError(f"{value} is no amount")
+    return number
+
+
+def rejected(day: date | None, item: object, error: Exception) -> Reject:
+    """Return an item that could not be typed, with the reason; its number comes later."""
+    return Reject(0, json.dumps(item)[:2000], f"{type(error).__name__}: {error}", day)

@@ -1,0 +1,112 @@
+"""CloudWatch metrics of the invented machines: a day's statistics each, the same every time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+HISTORY_DAYS: Final = 7
+_DATA_AT_ONCE: Final = 500
+_HOURS: Final = 24.0
+
+
+@dataclass(frozen=True)
+class _Metric:
+    """A metric with its mean and spread; `busy` resources only have those that are not rare."""
+
+    name: str
+    mean: float
+    spread: float
+    is_rare: bool = False
+
+
+_DIMENSIONS: Final[Mapping[str, str]] = {
+    "AWS/EC2": "InstanceId",
+    "AWS/EBS": "VolumeId",
+    "AWS/RDS": "DBInstanceIdentifier",
+    "AWS/Lambda": "FunctionName",
+    "AWS/NATGateway": "NatGatewayId",
+    "AWS/ApplicationELB": "LoadBalancer",
+    "AWS/ELB": "LoadBalancerName",
+}
+_METRICS: Final[Mapping[str, tuple[_Metric, ...]]] = {
+    "AWS/EC2": (
+        _Metric("CPUUtilization", 31, 14),
+        _Metric("NetworkIn", 4.1e8, 1e8),
+        _Metric("NetworkOut", 6.3e8, 2e8),
+        _Metric("EBSReadOps", 9_000, 2_000, is_rare=True),
+        _Metric("EBSWriteOps", 24_000, 5_000, is_rare=True),
+        _Metric("EBSReadBytes", 1.2e8, 3e7, is_rare=True),
+        _Metric("EBSWriteBytes", 5.6e8, 1e8, is_rare=True),
+    ),
+    "AWS/EBS": (
+        _Metric("VolumeReadOps", 8_000, 2_000),
+        _Metric("VolumeWriteOps", 21_000, 4_000),
+        _Metric("VolumeIdleTime", 2_400, 300),
+        _Metric("VolumeQueueLength", 0.4, 0.2),
+    ),
+    "AWS/RDS": (
+        _Metric("CPUUtilization", 42, 10),
+        _Metric("DatabaseConnections", 64, 12),
+        _Metric("FreeStorageSpace", 2.1e11, 1e9),
+        _Metric("ReadIOPS", 380, 60),
+        _Metric("WriteIOPS", 190, 40),
+    ),
+    "AWS/Lambda": (
+        _Metric("Invocations", 5_200, 800),
+        _Metric("Duration", 118, 30),
+        _Metric("Errors", 4, 2),
+    ),
+    "AWS/NATGateway": (
+        _Metric("BytesOutToDestination", 3.3e9, 5e8),
+        _Metric("BytesInFromDestination", 7.1e9, 9e8),
+    ),
+    "AWS/ApplicationELB": (_Metric("RequestCount", 88_000, 9_000),),
+    "AWS/ELB": (_Metric("RequestCount", 310, 60),),
+}
+
+
+def seed(cloudwatch: Any, resources: Mapping[str, Sequence[str]], salt: str) -> None:
+    """Put the last days' statistics of resources, given by namespace, into one region."""
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=back) for back in range(HISTORY_DAYS, 0, -1)]
+    for namespace, identities in resources.items():
+        data = list(_data(namespace, identities, days, salt))
+        for start in range(0, len(data), _DATA_AT_ONCE):
+            cloudwatch.put_metric_data(
+                Namespace=namespace, MetricData=data[start : start + _DATA_AT_ONCE]
+            )
+
+
+def _data(
+    namespace: str, identities: Sequence[str], days: Sequence[date], salt: str
+) -> Iterator[dict[str, Any]]:
+    for number, identity in enumerate(identities):
+        for metric in _METRICS[namespace]:
+            if metric.is_rare and number:
+                continue  # the first machine has them all, the others what everybody looks at
+            for day in days:
+                # Ids are drawn anew by each moto, so the place in the list stands for them.
+                yield _datum(namespace, identity, metric, day, f"{salt}:{namespace}:{number}")
+
+
+def _datum(namespace: str, identity: str, metric: _Metric, day: date, salt: str) -> dict[str, Any]:
+    chance = random.Random(f"{salt}:{metric.name}:{day}")  # noqa: S311 - play
+    mean = max(0.0, round(chance.gauss(metric.mean, metric.spread / 3), 3))
+    low, high = max(0.0, round(mean - metric.spread, 3)), round(mean + metric.spread, 3)
+    if metric.name == "CPUUtilization":
+        high = min(100.0, high)
+    return {
+        "MetricName": metric.name,
+        "Dimensions": [{"Name": _DIMENSIONS[namespace], "Value": identity}],
+        "Timestamp": datetime(day.year, day.month, day.day, 12, tzinfo=UTC),
+        "StatisticValues": {
+            "SampleCount": _HOURS,
+            "Sum": round(mean * _HOURS, 3),
+            "Minimum": low,
+            "Maximum": high,
+        },
+    }
