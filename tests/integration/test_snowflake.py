@@ -32,6 +32,7 @@ from tests.fixtures.snowflake import (
     LOCKED_KEY,
     ORGANIZATION,
     PASSPHRASE,
+    PRIVATE_KEY,
     RESELLER,
     STRANGE_KEY,
     account,
@@ -155,6 +156,12 @@ def test_an_encrypted_key_opens_with_its_passphrase(server: SnowflakeServer) -> 
     mine = account(server, user="locked_key")
     locked = with_secrets(mine, private_key=LOCKED_KEY, private_key_passphrase=PASSPHRASE)
     assert "AA11111" in SNOWFLAKE.check(locked).summary
+
+
+@pytest.mark.parametrize("gap", ["", " ", "\\n", "\r\n"], ids=["none", "blank", "escaped", "crlf"])
+def test_a_key_pasted_in_one_line_is_a_key(server: SnowflakeServer, gap: str) -> None:
+    pasted = with_secrets(account(server), private_key=gap.join(PRIVATE_KEY.split("\n")))
+    assert "AA11111" in SNOWFLAKE.check(pasted).summary
 
 
 @pytest.mark.parametrize(

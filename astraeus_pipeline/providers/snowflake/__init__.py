@@ -62,7 +62,9 @@ class SnowflakeProvider(Provider):
         "costs": (SNOWFLAKE_COSTS_METERING,)
     }
     credential_fields = (
-        CredentialField("private_key", "Private key (PEM, PKCS#8)", required=True),
+        CredentialField(
+            "private_key", "Private key (PEM, PKCS#8; line ends may be missing)", required=True
+        ),
         CredentialField("private_key_passphrase", "Passphrase of the private key"),
     )
     config_model: ClassVar[type[BaseModel]] = SnowflakeConfig

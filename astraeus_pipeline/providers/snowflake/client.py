@@ -177,11 +177,11 @@ def private_key(account: Account) -> bytes:
             f"Snowflake account {account.slug} has no private key.",
             hint=f"Enter it: `astraeus account rotate-secret {account.slug}`.",
         )
-    text = secrets["private_key"].get_secret_value().strip().replace("\\n", "\n")
+    pem = _pem(secrets["private_key"].get_secret_value())
     given = secrets.get("private_key_passphrase")
     passphrase = given.get_secret_value().encode() if given and given.get_secret_value() else None
     try:
-        key = serialization.load_pem_private_key(text.encode(), passphrase)
+        key = serialization.load_pem_private_key(pem.encode(), passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # Their texts could quote the input.
         raise ConfigError(
@@ -194,6 +194,18 @@ def private_key(account: Account) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+
+
+def _pem(text: str) -> str:
+    """Return a PEM that lost its line ends on the way (a prompt takes one line) with them again."""
+    text = text.strip().replace("\\n", "\n")
+    found = re.fullmatch(r"-----BEGIN ([A-Z ]+)-----([^:]+?)-----END \1-----", text)
+    if found is None:
+        return text
+    body = "".join(found.group(2).split())
+    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
+    label = found.group(1)
+    return "\n".join((f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""))
 
 
 @contextmanager
