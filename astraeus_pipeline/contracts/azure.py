@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from astraeus_pipeline.contracts.columns import Column, RawTable
+from astraeus_pipeline.contracts.focus import FOCUS_COLUMNS
 
 AZURE_COSTS = RawTable(
     provider="azure",
@@ -30,6 +31,76 @@ AZURE_COSTS = RawTable(
     charge_category="charge_type",
 )
 
+AZURE_COSTS_EXPORT = RawTable(
+    provider="azure",
+    dataset="costs",
+    shape="export",
+    description="Rows of amortized exports, and of actual ones what buys or returns a commitment",
+    vendor_columns=(
+        Column("export_type", "text", "Which export the row is of: actual or amortized"),
+        Column("billing_account_id", "text", "Enrollment, or billing account of an MCA"),
+        Column("billing_account_name", "text", "Its name"),
+        Column("billing_profile_id", "text", "Billing profile: who is invoiced under an MCA"),
+        Column("billing_profile_name", "text", "Its name"),
+        Column("billing_period_start_date", "date", "First day of the billing month"),
+        Column("billing_period_end_date", "date", "Last day of the billing month"),
+        Column("invoice_id", "text", "Invoice; null until it is issued, and always under an EA"),
+        Column("charge_date", "date", "Date: UTC day of the charge"),
+        Column("subscription_id", "text", "Subscription, as spelt by Azure"),
+        Column("subscription_name", "text", "Its name"),
+        Column("resource_group", "text", "Resource group, as spelt by Azure"),
+        Column("resource_id", "text", "Resource, as spelt by Azure"),
+        Column("resource_location", "text", "Where it lies, as spelt by Azure"),
+        Column("availability_zone", "text", "Zone, where one is told"),
+        Column("consumed_service", "text", "Namespace of the resource's provider"),
+        Column("service_family", "text", "Family of the service"),
+        Column("meter_category", "text", "Service of the meter"),
+        Column("meter_sub_category", "text", "Kind of the service"),
+        Column("meter_name", "text", "Name of the meter"),
+        Column("meter_id", "text", "Id of the meter"),
+        Column("product_name", "text", "Product in words"),
+        Column("part_number", "text", "Article of an EA's price sheet"),
+        Column("unit_of_measure", "text", "Unit of quantity and prices: 1 Hour, 100 Hours, 10K"),
+        Column("quantity", "numeric", "Quantity in unit_of_measure"),
+        Column("effective_price", "numeric", "Price after all discounts, of the export's type"),
+        Column("unit_price", "numeric", "Agreed price, commitments not applied; 0 if not given"),
+        Column("pay_g_price", "numeric", "List price; 0 if not given"),
+        Column("cost_in_billing_currency", "numeric", "Cost of the export's type, as delivered"),
+        Column("billing_currency", "text", "ISO code of the costs"),
+        Column("pricing_currency", "text", "ISO code of the price sheet"),
+        Column("cost_in_pricing_currency", "numeric", "The same cost in pricing_currency"),
+        Column("charge_type", "text", "Usage, Purchase, Refund, UnusedReservation, ..."),
+        Column("frequency", "text", "UsageBased, Recurring or OneTime"),
+        Column("pricing_model", "text", "OnDemand, Reservation, SavingsPlan or Spot"),
+        Column("publisher_type", "text", "Azure, AWS or Marketplace"),
+        Column("publisher_name", "text", "Who publishes the service"),
+        Column("reservation_id", "text", "Reservation of the charge"),
+        Column("reservation_name", "text", "Its name"),
+        Column("benefit_id", "text", "Reservation or savings plan of the charge"),
+        Column("benefit_name", "text", "Its name"),
+        Column("tags", "jsonb", "Tags as one JSON object"),
+        Column("actual_cost", "numeric", "Share in the bill: 0 of what a commitment has paid"),
+        Column("amortized_cost", "numeric", "Share of effective cost: null of a commitment bought"),
+    ),
+    cost_types=("actual_cost", "amortized_cost"),
+    currency="billing_currency",
+    service="meter_category",
+    charge_category="charge_type",
+)
+
+# Azure's list and contracted costs are 0 where it has no price, so their sums are no one's total.
+AZURE_COSTS_FOCUS = RawTable(
+    provider="azure",
+    dataset="costs",
+    shape="focus",
+    description="Charges of Azure's FOCUS exports; further columns (x_...) in payload",
+    vendor_columns=FOCUS_COLUMNS,
+    cost_types=("billed_cost", "effective_cost"),
+    currency="billing_currency",
+    service="service_name",
+    charge_category="charge_category",
+)
+
 AZURE_RESOURCES = RawTable(
     provider="azure",
     dataset="resources",
@@ -52,4 +123,4 @@ AZURE_RESOURCES = RawTable(
     ),
 )
 
-AZURE_TABLES = (AZURE_COSTS, AZURE_RESOURCES)
+AZURE_TABLES = (AZURE_COSTS, AZURE_COSTS_EXPORT, AZURE_COSTS_FOCUS, AZURE_RESOURCES)

@@ -1,4 +1,4 @@
-"""An Azure over HTTPS on the loopback: sign-in, subscriptions, Resource Graph, Cost Management.
+"""An Azure over HTTPS on the loopback: sign-in, Resource Graph, Cost Management, Blob Storage.
 
 Shapes follow Microsoft's published examples. It checks what Azure checks as far as the client could
 get it wrong (secret, token, query, paging), and fails on request. What it does not prove is how
@@ -29,7 +29,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.sandbox import azure_query
+from astraeus_pipeline.sandbox import azure_blobs, azure_query
 from astraeus_pipeline.sandbox.azure_lines import Line
 
 TENANT: Final = "5a1c9c3e-52b1-4bb5-9c2c-1d0f7d1f7a22"
@@ -103,7 +103,6 @@ class AzureServer:
         page_size: int = 1000,
         is_enterprise: bool = False,
         token_seconds: int = 3599,
-        files: Path | None = None,
     ) -> None:
         self.subscriptions, self.lines = subscriptions, lines
         self.page_size, self.is_enterprise, self.token_seconds = (
@@ -111,7 +110,7 @@ class AzureServer:
             is_enterprise,
             token_seconds,
         )
-        self.files = files
+        self.files = folder / "blobs"  # a folder for each container
         self.faults = Faults()
         self.requests: list[str] = []
         self.unknown: list[str] = []
@@ -142,6 +141,11 @@ class AzureServer:
     def url(self) -> str:
         """Address to put into an account's `authority` and `endpoint_url`."""
         return f"https://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    @property
+    def blob_url(self) -> str:
+        """Address of the storage account, to put a container and a folder behind."""
+        return f"{self.url}/{azure_blobs.STORAGE_ACCOUNT}"
 
     @property
     def queries(self) -> int:
@@ -177,6 +181,7 @@ class AzureServer:
     def _routes(self) -> list[Route]:
         query = "/subscriptions/{id}/providers/Microsoft.CostManagement/query"
         group = "/providers/Microsoft.Management/managementGroups/{name}/descendants"
+        storage = azure_blobs.STORAGE_ACCOUNT
         served: list[tuple[str, str, Callable[[Request], Any]]] = [
             ("GET", "/{tenant}/v2.0/.well-known/openid-configuration", self._openid),
             ("POST", "/{tenant}/oauth2/v2.0/token", self._token),
@@ -185,6 +190,8 @@ class AzureServer:
             ("GET", group, self._guarded(self._descendants)),
             ("POST", "/providers/Microsoft.ResourceGraph/resources", self._guarded(self._graph)),
             ("POST", query, self._guarded(self._query)),
+            ("GET", f"/{storage}/{{container}}", self._guarded(self._list_blobs)),
+            ("GET", f"/{storage}/{{container}}/{{blob:path}}", self._guarded(self._read_blob)),
         ]
         routes = [
             Route(path, self._watched(answer), methods=[method]) for method, path, answer in served
@@ -224,9 +231,7 @@ class AzureServer:
             return Response(body[: len(body) // 2], media_type="application/json")
         if self.faults.cut_body:
             self.faults.cut_body -= 1
-            half = Response(body[: len(body) // 2], media_type="application/json")
-            half.headers["content-length"] = str(len(body))
-            return half
+            return Response(body[: len(body) // 2], response.status_code, dict(response.headers))
         return response
 
     def _guarded(self, answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
@@ -368,6 +373,12 @@ class AzureServer:
         elif offset + size < len(found) and not self.faults.lose_last_page:
             answer["$skipToken"] = str(offset + size)
         return JSONResponse(answer)
+
+    async def _list_blobs(self, request: Request) -> Response:
+        return azure_blobs.list_blobs(request, self.files)
+
+    async def _read_blob(self, request: Request) -> Response:
+        return azure_blobs.read_blob(request, self.files)
 
     async def _query(self, request: Request) -> Response:
         subscription = request.path_params["id"]

@@ -52,10 +52,40 @@
     nullif(regexp_replace({{ resource_id }}, '^.*/', ''), '')
 {%- endmacro %}
 
-{# A location as an id: West Europe is westeurope; what names no place is null. #}
+{# Regions that Cost Management spells in an order of its own: geography first. #}
+{% macro azure_spelt_regions() %}
+    {%- do return({
+        'us east': 'eastus', 'us east 2': 'eastus2', 'us west': 'westus', 'us west 2': 'westus2',
+        'us west 3': 'westus3', 'us central': 'centralus', 'us north central': 'northcentralus',
+        'us south central': 'southcentralus', 'us west central': 'westcentralus',
+        'eu west': 'westeurope', 'eu north': 'northeurope', 'ap east': 'eastasia',
+        'ap southeast': 'southeastasia', 'ja east': 'japaneast', 'ja west': 'japanwest',
+        'au east': 'australiaeast', 'au southeast': 'australiasoutheast',
+        'au central': 'australiacentral', 'in central': 'centralindia', 'in south': 'southindia',
+        'in west': 'westindia', 'br south': 'brazilsouth', 'ca central': 'canadacentral',
+        'ca east': 'canadaeast', 'kr central': 'koreacentral', 'kr south': 'koreasouth',
+        'fr central': 'francecentral', 'fr south': 'francesouth', 'de north': 'germanynorth',
+        'de west central': 'germanywestcentral', 'ch north': 'switzerlandnorth',
+        'ch west': 'switzerlandwest', 'no east': 'norwayeast', 'no west': 'norwaywest',
+        'se central': 'swedencentral', 'ae north': 'uaenorth', 'ae central': 'uaecentral',
+        'za north': 'southafricanorth', 'za west': 'southafricawest', 'it north': 'italynorth',
+        'pl central': 'polandcentral', 'es central': 'spaincentral', 'il central': 'israelcentral',
+        'qa central': 'qatarcentral', 'mx central': 'mexicocentral'
+    }) -%}
+{% endmacro %}
+
+{# A location as an id: EU West and West Europe are westeurope; what names no place is null. #}
 {% macro azure_region(location) -%}
-    case
-        when lower({{ location }}) not in ('', 'global', 'unassigned', 'unknown', 'intercontinental', 'n/a', 'all regions')
-            then lower(replace({{ location }}, ' ', ''))
+    case lower({{ location }})
+        {%- for spelt, region in azure_spelt_regions().items() %}
+        when '{{ spelt }}' then '{{ region }}'
+        {%- endfor %}
+        when '' then null
+        when 'global' then null
+        when 'unassigned' then null
+        when 'unknown' then null
+        when 'intercontinental' then null
+        when 'all regions' then null
+        else lower(replace({{ location }}, ' ', ''))
     end
 {%- endmacro %}

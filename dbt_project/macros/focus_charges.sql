@@ -1,9 +1,10 @@
 {#
     Charges of FOCUS files in our staging columns, whoever delivered them: `costs` is a CTE or
     relation with the columns of FOCUS_COLUMNS. What a file leaves out or spells in its own way is
-    repaired here, once for all providers.
+    repaired here, once for all providers. `priceless` names the cost that stands in for list and
+    contracted costs that are not given.
 #}
-{% macro focus_charges(provider) -%}
+{% macro focus_charges(provider, priceless='billed_cost') -%}
 select
     costs.account_id,
     '{{ provider }}' as provider,
@@ -13,11 +14,11 @@ select
     costs.row_number as x_row_number,
     case when costs.invoice_id is not null then true end as x_is_final,
     case
-        when costs.list_cost is null then 'modelled: billed_cost'
+        when costs.list_cost is null then 'modelled: {{ priceless }}'
         else 'provider'
     end as x_list_cost_source,
     case
-        when costs.contracted_cost is null then 'modelled: billed_cost'
+        when costs.contracted_cost is null then 'modelled: {{ priceless }}'
         else 'provider'
     end as x_contracted_cost_source,
     case
@@ -55,12 +56,12 @@ select
     costs.commitment_discount_unit,
     costs.consumed_quantity,
     costs.consumed_unit,
-    coalesce(costs.contracted_cost, costs.billed_cost) as contracted_cost,
+    coalesce(costs.contracted_cost, costs.{{ priceless }}) as contracted_cost,
     costs.contracted_unit_price,
     coalesce(costs.effective_cost, costs.billed_cost) as effective_cost,
     costs.invoice_id,
     costs.invoice_issuer_name,
-    coalesce(costs.list_cost, costs.billed_cost) as list_cost,
+    coalesce(costs.list_cost, costs.{{ priceless }}) as list_cost,
     costs.list_unit_price,
     costs.pricing_category,
     -- FOCUS 1.0 and 1.1 know one currency, and have the unit prices in it

@@ -22,6 +22,8 @@
 {% macro is_passed_on() -%}
     provider = 'focus'
     or (provider in ('aws', 'azure') and x_contracted_cost_source = 'provider')
+    -- Azure's own files lack prices where a commitment pays: the effective cost is theirs all the same
+    or (provider = 'azure' and x_effective_cost_source = 'provider')
 {%- endmacro %}
 
 {#
@@ -45,6 +47,16 @@
             'contracted_cost_modelled',
             'ours',
             "x_contracted_cost_source = 'modelled: billed_cost' and contracted_cost <> billed_cost",
+        ),
+        (
+            'list_cost_modelled_from_effective',
+            'ours',
+            "x_list_cost_source = 'modelled: effective_cost' and list_cost <> effective_cost",
+        ),
+        (
+            'contracted_cost_modelled_from_effective',
+            'ours',
+            "x_contracted_cost_source = 'modelled: effective_cost' and contracted_cost <> effective_cost",
         ),
         (
             'effective_cost_modelled',

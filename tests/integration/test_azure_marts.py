@@ -100,13 +100,13 @@ def test_a_reservation_balances_over_its_months(installation: Installation) -> N
     """What was bought for a whole month is used or unused within it."""
     found = installation.ask(
         "select billing_period_start, sum(billed_cost), sum(effective_cost),"
-        " array_agg(distinct commitment_discount_status order by commitment_discount_status)"
-        " from marts.fct_charges where commitment_discount_type = 'Reservation' group by 1"
+        " array_agg(distinct charge_category order by charge_category) from marts.fct_charges"
+        " where pricing_category = 'Committed' or charge_category = 'Purchase' group by 1"
     )
     whole = DayRange.of_month(DAYS.first)
     balance = {row[0].date(): row[1:] for row in found}[whole.first]
     assert balance[:2] == (FABRIKAM_SHOP.commitment, FABRIKAM_SHOP.commitment)
-    assert balance[2] == ["Unused", "Used", None]
+    assert balance[2] == ["Purchase", "Usage"]
 
 
 def test_charges_have_service_meter_unit_resource_and_region(installation: Installation) -> None:

@@ -9,7 +9,12 @@ from typing import ClassVar
 from pydantic import BaseModel, ValidationError
 
 from astraeus_pipeline.contracts.account import Account, Discovered
-from astraeus_pipeline.contracts.azure import AZURE_COSTS, AZURE_RESOURCES
+from astraeus_pipeline.contracts.azure import (
+    AZURE_COSTS,
+    AZURE_COSTS_EXPORT,
+    AZURE_COSTS_FOCUS,
+    AZURE_RESOURCES,
+)
 from astraeus_pipeline.contracts.columns import Dataset, RawTable
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, RowBatch
@@ -19,6 +24,7 @@ from astraeus_pipeline.providers.azure.client import AzureClients
 from astraeus_pipeline.providers.azure.config import AzureConfig
 from astraeus_pipeline.providers.azure.costs import fetch_costs
 from astraeus_pipeline.providers.azure.discovery import found_below, subscriptions
+from astraeus_pipeline.providers.azure.exports import describe, fetch_exports, rows
 from astraeus_pipeline.providers.azure.records import batches
 from astraeus_pipeline.providers.azure.resources import fetch_resources
 from astraeus_pipeline.providers.base import CredentialField, Identity, Provider
@@ -33,6 +39,9 @@ class AzureProvider(Provider):
         "costs": AZURE_COSTS,
         "resources": AZURE_RESOURCES,
     }
+    further_shapes: ClassVar[Mapping[Dataset, tuple[RawTable, ...]]] = {
+        "costs": (AZURE_COSTS_EXPORT, AZURE_COSTS_FOCUS)
+    }
     credential_fields = (CredentialField("client_secret", "Client secret"),)
     config_model: ClassVar[type[BaseModel]] = AzureConfig
     settle_days = 2
@@ -41,8 +50,13 @@ class AzureProvider(Provider):
     pool_limit = 2
 
     def datasets(self, account: Account) -> tuple[Dataset, ...]:
-        """Return all datasets for a subscription; an account that only finds others has none."""
-        return tuple(self.tables) if account.config.get("subscription_id") else ()
+        """Return all datasets for a subscription, costs alone for an export of several.
+
+        An account that only finds others has none.
+        """
+        if account.config.get("subscription_id"):
+            return tuple(self.tables)
+        return ("costs",) if account.config.get("export_url") else ()
 
     def discover(self, account: Account) -> Iterator[Discovered]:
         """Yield the subscriptions under the account's management group, or all that it sees.
@@ -70,12 +84,17 @@ class AzureProvider(Provider):
         return open_months(today, closes_on=6)
 
     def check(self, account: Account) -> Identity:
-        """List the subscriptions that the credentials see; a person may sign in by device code.
+        """List the subscriptions that the credentials see, and look at the exports.
+
+        A person may sign in by device code.
 
         Raises: AuthError if the account's own subscription is not among them; ConfigError,
         TransientError.
         """
         config = _config(account)
+        exported = describe(account, config) if config.cost_source != "query" else {}
+        if not config.needs_credentials:
+            return Identity("Azure export files in a folder", exported)
         clients = AzureClients(account, config, is_attended=True)
         seen = subscriptions(clients)
         own = next((each for each in seen if each.id == config.subscription_id), None)
@@ -88,22 +107,29 @@ class AzureProvider(Provider):
         summary = f"subscription {own.name} ({own.state})" if own else f"{len(seen)} subscriptions"
         return Identity(
             f"Azure {summary}",
-            {"tenant": config.tenant_id, "subscriptions": str(len(seen))}
+            {"tenant": str(config.tenant_id), "subscriptions": str(len(seen))}
+            | exported
             | ({"subscription": own.id, "state": own.state} if own else {}),
         )
 
     def fetch(
         self, account: Account, dataset: Dataset, days: DayRange, landing: Landing
     ) -> Iterator[Fetched]:
-        """Fetch costs of the days, or today's inventory, as one delivery."""
-        clients = AzureClients(account, _config(account))
+        """Fetch costs of the days (exports month by month), or today's inventory."""
+        config = _config(account)
+        if dataset == "costs" and config.cost_source != "query":
+            yield from fetch_exports(account, config, days, landing)
+            return
+        clients = AzureClients(account, config)
         if dataset == "costs":
             yield fetch_costs(clients, days, landing)
         else:
             yield fetch_resources(clients, days, landing)
 
     def rows(self, fetched: Fetched, landing: Landing) -> Iterator[RowBatch]:
-        """Type the stored pages."""
+        """Type the stored pages or files."""
+        if fetched.shape is not None:
+            return rows(fetched, landing)
         return batches(self.table_of(fetched), fetched, landing)
 
 

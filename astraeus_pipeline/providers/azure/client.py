@@ -125,10 +125,9 @@ class AzureClients:
         return (self.config.endpoint_url or _RESOURCE_MANAGER).rstrip("/")
 
     @property
-    def pipeline_options(self) -> dict[str, Any]:
-        """What every client of the SDK is told: retries, time-outs, trust, who asks."""
+    def transport_options(self) -> dict[str, Any]:
+        """What every client of the SDK is told: time-outs, trust, who asks."""
         return {
-            "retry_policy": ThrottleRetry(self.sdk),
             "connection_timeout": self.sdk.connect_timeout,
             "read_timeout": self.sdk.read_timeout,
             "connection_verify": self.config.ca_bundle or True,
@@ -144,7 +143,8 @@ class AzureClients:
             self.credential,
             base_url=self.base_url,
             credential_scopes=[f"{_RESOURCE_MANAGER}/.default"],
-            **self.pipeline_options,
+            retry_policy=ThrottleRetry(self.sdk),
+            **self.transport_options,
         )
 
     @cached_property
@@ -156,7 +156,8 @@ class AzureClients:
             self.credential,
             base_url=self.base_url,
             credential_scopes=[f"{_RESOURCE_MANAGER}/.default"],
-            **self.pipeline_options,
+            retry_policy=ThrottleRetry(self.sdk),
+            **self.transport_options,
         )
 
     def ask(self, method: str, url: str, attempt: str, body: object = None) -> dict[str, Any]:
@@ -245,6 +246,7 @@ def _credential(
         "read_timeout": sdk.read_timeout,
         "retry_total": sdk.tries - 1,
     }
+    tenant = str(config.tenant_id)
     secret = account.open_secrets().get("client_secret")
     if secret is not None:
         if config.client_id is None:
@@ -252,13 +254,11 @@ def _credential(
                 f"Azure account {account.slug} has a client secret and no client_id.",
                 hint="Set client_id to the application's id.",
             )
-        return ClientSecretCredential(
-            config.tenant_id, config.client_id, secret.get_secret_value(), **common
-        )
+        return ClientSecretCredential(tenant, config.client_id, secret.get_secret_value(), **common)
     if config.sign_in == "device_code" and is_attended:
         arguments = {"client_id": config.client_id} if config.client_id else {}
         return DeviceCodeCredential(
-            tenant_id=config.tenant_id,
+            tenant_id=tenant,
             prompt_callback=_show_code,
             timeout=sdk.device_code_timeout,
             **arguments,
@@ -292,7 +292,9 @@ def translated(account: Account, attempt: str) -> Iterator[None]:
     except AstraeusError:
         raise
     except azure.ClientAuthenticationError as error:
-        raise _from_sign_in(error, about, account) from None
+        # Some clients call a service's 401 and 403 by the same name as a failed sign-in.
+        translate = _from_sign_in if _is_sign_in(error) else _from_answer
+        raise translate(error, about, account) from None
     except azure.HttpResponseError as error:
         raise _from_answer(error, about, account) from None
     except (azure.ServiceRequestError, azure.ServiceResponseError) as error:
@@ -321,6 +323,11 @@ def _from_sign_in(
         hint=f"Check tenant, client id and secret (it may have expired): `astraeus account"
         f" rotate-secret {account.slug}`.",
     )
+
+
+def _is_sign_in(error: azure.ClientAuthenticationError) -> bool:
+    request = getattr(error.response, "request", None)
+    return request is None or "/oauth2/" in str(getattr(request, "url", ""))
 
 
 def _code(text: str) -> str:
@@ -377,6 +384,8 @@ def _skew(error: azure.HttpResponseError) -> int:
 
 def _reason(error: azure.HttpResponseError) -> tuple[str, str]:
     """Return Azure's own code and message, as far as the answer holds them."""
+    if code := _headers(error).get("x-ms-error-code"):  # storage answers in XML
+        return code, ""
     try:
         content = json.loads(error.response.text()) if error.response is not None else {}
         reason = content.get("error") or content

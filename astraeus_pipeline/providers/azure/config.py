@@ -19,8 +19,10 @@ class AzureConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tenant_id: str = Field(
-        pattern=r"^[A-Za-z0-9.-]+$", description="Directory (tenant) id, or its domain"
+    tenant_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9.-]+$",
+        description="Directory (tenant) id, or its domain; not needed for a folder of export files",
     )
     client_id: Guid | None = Field(
         default=None, description="Application (client) id; empty for Azure's own with device code"
@@ -41,10 +43,15 @@ class AzureConfig(BaseModel):
     )
     export_url: str | None = Field(
         default=None,
-        description="Container and folder of the export: https://name.blob.core.windows.net/c/dir",
+        description="Folder of the export: https://name.blob.core.windows.net/container/folder",
     )
     amortized_export_url: str | None = Field(
         default=None, description="The same of the amortized export, beside the actual one"
+    )
+    control_scope: str | None = Field(
+        default=None,
+        pattern=r"^/(subscriptions|providers/Microsoft\.Billing|providers/Microsoft\.Management)/",
+        description="Scope of the export, /subscriptions/...: its daily totals are asked by query",
     )
     units_per_minute: int = Field(
         default=60, gt=0, description="Share of the tenant's 60 query processing units a minute"
@@ -67,7 +74,17 @@ class AzureConfig(BaseModel):
             raise ValueError(f"cost_source {self.cost_source} needs export_url")
         if self.cost_source == "export_actual_amortized" and not self.amortized_export_url:
             raise ValueError("cost_source export_actual_amortized needs amortized_export_url")
+        if self.tenant_id is None and self.needs_credentials:
+            raise ValueError("tenant_id is missing")
         return self
+
+    @property
+    def needs_credentials(self) -> bool:
+        """Whether anything is asked of Azure: not where export files were copied to a folder."""
+        urls = [each for each in (self.export_url, self.amortized_export_url) if each]
+        is_remote = any(each.startswith("https://") for each in urls)
+        asks = self.cost_source == "query" or is_remote
+        return bool(asks or self.control_scope or self.subscription_id)
 
     @property
     def is_public_cloud(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -77,12 +77,19 @@ class Question:
 
 
 class CostQuery:
-    """Asks Cost Management about a subscription's days, all pages of a question, counting."""
+    """Asks about the days of a subscription or another scope, all pages of a question, counting."""
 
-    def __init__(self, clients: AzureClients, days: DayRange, pacer: Pacer | None = None) -> None:
+    def __init__(
+        self,
+        clients: AzureClients,
+        days: DayRange,
+        pacer: Pacer | None = None,
+        scope: str | None = None,
+    ) -> None:
         self._clients, self._days = clients, days
+        self._scope = scope or f"/subscriptions/{clients.config.subscription_id}"
         config = clients.config
-        self._pacer = pacer or pacer_of(config.tenant_id, config.units_per_minute)
+        self._pacer = pacer or pacer_of(str(config.tenant_id), config.units_per_minute)
         self._units = len(list(days.months()))
         self.requests = 0
 
@@ -96,9 +103,8 @@ class CostQuery:
         """
         attempt = f"Cost Management {question.type} {question.purpose} for {self._days}"
         links = NextLinks(self._clients.account, attempt)
-        scope = f"/subscriptions/{self._clients.config.subscription_id}"
         url: str | None = (
-            f"{self._clients.base_url}{scope}/providers/Microsoft.CostManagement/query"
+            f"{self._clients.base_url}{self._scope.rstrip('/')}/providers/Microsoft.CostManagement/query"
             f"?api-version={API_VERSION}"
         )
         while url:
@@ -145,7 +151,7 @@ def fetch_costs(
         source="api",
         source_name="Azure Cost Management Query",
         parts=(part,),
-        controls=tuple(controls(pages, days, clients.account.slug)),
+        controls=tuple(controls(pages, days, clients.account.slug, _rows_per_day(pages))),
         requests=query.requests,
     )
 
@@ -191,14 +197,34 @@ def day_of(value: object) -> date:
     return datetime.strptime(str(value)[:10].replace("-", ""), "%Y%m%d").replace(tzinfo=UTC).date()
 
 
-def controls(pages: list[Page], days: DayRange, slug: str) -> Iterator[ControlTotal]:
+def query_totals(
+    clients: AzureClients, days: DayRange, rows: Mapping[date, int], cost_types: Mapping[str, str]
+) -> tuple[int, list[ControlTotal]]:
+    """Ask for the daily totals alone, at the account's control scope; return requests and totals.
+
+    `rows` counts the rows that each day's total is compared with, `cost_types` says what a query's
+    type is called in raw.
+    """
+    query = CostQuery(clients, days, scope=clients.config.control_scope)
+    pages = [page for kind in cost_types for page in query.pages(Question("total", kind))]
+    terms = {(kind, day): count for kind in cost_types for day, count in rows.items()}
+    totals = list(controls(pages, days, clients.account.slug, terms, cost_types))
+    return query.requests, totals
+
+
+def controls(
+    pages: list[Page],
+    days: DayRange,
+    slug: str,
+    terms: Mapping[tuple[str, date], int],
+    cost_types: Mapping[str, str] = COST_TYPES,
+) -> Iterator[ControlTotal]:
     """Yield Azure's own total per day, currency and cost type, asked for without any grouping.
 
     A day without a row among others is a total of 0, so that rows for it do not pass unseen.
     Raises: PayloadError if a total cannot be read.
     """
-    terms = _rows_per_day(pages)
-    for question, cost_type in COST_TYPES.items():
+    for question, cost_type in cost_types.items():
         totals: dict[tuple[date, str], Decimal] = {}
         asked = (p for p in pages if p["purpose"] == "total" and p["type"] == question)
         for cells in cells_of(asked):
@@ -237,6 +263,12 @@ def _rows_per_day(pages: Iterable[Page]) -> dict[tuple[str, date], int]:
     return counts
 
 
+def oldest_day(today: date) -> date:
+    """Return the first day that Cost Management still remembers."""
+    months = today.year * 12 + today.month - 1 - _MONTHS_BACK
+    return date(months // 12, months % 12 + 1, 1)
+
+
 def _refuse_unobtainable_days(clients: AzureClients, days: DayRange) -> None:
     slug, today = clients.account.slug, datetime.now(UTC).date()
     if clients.config.subscription_id is None:
@@ -245,8 +277,7 @@ def _refuse_unobtainable_days(clients: AzureClients, days: DayRange) -> None:
             hint="Set subscription_id, or ingest the accounts that `astraeus account discover`"
             " finds.",
         )
-    months = today.year * 12 + today.month - 1 - _MONTHS_BACK
-    oldest = date(months // 12, months % 12 + 1, 1)
+    oldest = oldest_day(today)
     if days.first < oldest:
         raise NotObtainable(
             f"Azure account {slug}: Cost Management remembers {_MONTHS_BACK} months and was asked"

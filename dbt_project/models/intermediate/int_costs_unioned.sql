@@ -7,6 +7,10 @@ select * from {{ ref('stg_aws__costs_focus') }}
 union all
 select * from {{ ref('stg_azure__costs') }}
 union all
+select * from {{ ref('stg_azure__costs_export') }}
+union all
+select * from {{ ref('stg_azure__costs_focus') }}
+union all
 select * from {{ ref('stg_focus__costs') }}
 union all
 select * from {{ ref('stg_snowflake__costs') }}

@@ -37,7 +37,7 @@ select
         as x_list_cost_source,
     case when charges.is_usage then 'modelled: effective_cost' else 'modelled: billed_cost' end
         as x_contracted_cost_source,
-    'provider' as x_effective_cost_source,
+    'provider: amortized_cost' as x_effective_cost_source,
     null::text as availability_zone,
     charges.billed_cost,
     charges.subscription_id as billing_account_id,
@@ -56,7 +56,9 @@ select
         else 'Adjustment'
     end as charge_category,
     case when charges.charge_type = 'Refund' then 'Correction' end as charge_class,
-    concat_ws(' ', charges.service_name, charges.meter_subcategory, charges.meter) as charge_description,
+    concat_ws(
+        ' ', nullif(charges.charge_type, 'Usage'), charges.service_name, charges.meter_subcategory, charges.meter
+    ) as charge_description,
     case
         when charges.is_usage then 'Usage-Based'
         when charges.charge_type = 'Purchase' and charges.is_committed then 'Recurring'
@@ -64,17 +66,13 @@ select
     end as charge_frequency,
     (charges.usage_date + interval '1 day') at time zone 'UTC' as charge_period_end,
     charges.usage_date::timestamp at time zone 'UTC' as charge_period_start,
-    case charges.pricing_model when 'Reservation' then 'Usage' when 'SavingsPlan' then 'Spend' end
-        as commitment_discount_category,
+    -- the query does not tell which commitment paid, and FOCUS wants its id with all the rest
+    null::text as commitment_discount_category,
     null::text as commitment_discount_id,
     null::text as commitment_discount_name,
     null::numeric as commitment_discount_quantity,
-    case
-        when charges.charge_type like 'Unused%' then 'Unused'
-        when charges.is_usage and charges.is_committed then 'Used'
-    end as commitment_discount_status,
-    case charges.pricing_model when 'Reservation' then 'Reservation' when 'SavingsPlan' then 'Savings Plan' end
-        as commitment_discount_type,
+    null::text as commitment_discount_status,
+    null::text as commitment_discount_type,
     null::text as commitment_discount_unit,
     case
         when charges.charge_type = 'Usage' then trim_scale(charges.measured * charges.unit_block)
