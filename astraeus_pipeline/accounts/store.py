@@ -54,6 +54,8 @@ class AccountRow:
     has_credentials: bool
     credential_ref: str | None
     created_at: datetime
+    parent: str | None
+    state_reason: str | None
 
 
 def add_account(conn: psycopg.Connection, new: NewAccount, ring: KeyRing, actor: Actor) -> None:
@@ -89,7 +91,7 @@ def list_accounts(conn: psycopg.Connection, *, with_removed: bool = False) -> li
     cursor = conn.cursor(row_factory=dict_row)
     cursor.execute(
         "select slug, provider, name, config, state, sealed_credentials is not null as"
-        " has_credentials, credential_ref, created_at from app.accounts"
+        " has_credentials, credential_ref, created_at, parent, state_reason from app.accounts"
         " where state <> 'removed' or %s order by provider, slug",
         [with_removed],
     )
@@ -99,6 +101,8 @@ def list_accounts(conn: psycopg.Connection, *, with_removed: bool = False) -> li
 def get_account(conn: psycopg.Connection, slug: str, ring: KeyRing) -> Account:
     """Return an account; its secrets are opened only when the provider asks for them.
 
+    One that was found below another carries that one as `parent`. Where the parent is gone, opening
+    the secrets says so: an orphan keeps no other account from being listed.
     Raises: ConfigError if there is none, or it was removed.
     """
     row = conn.execute(
@@ -109,18 +113,51 @@ def get_account(conn: psycopg.Connection, slug: str, ring: KeyRing) -> Account:
     if row is None:
         raise _unknown(conn, slug)
     provider, name, config, sealed, reference = row
-    kind, _, target = (reference or "").partition(":")
     # Read now, since the connection is gone by the time that a client asks for the secret.
-    parent = get_account(conn, target, ring) if kind == "account" else None
+    parent = _parent(conn, slug, reference, ring)
 
     def open_secrets() -> Secrets:
         if sealed is not None:
             return ring.open(bytes(sealed), Owner(slug, provider))
+        if isinstance(parent, ConfigError):
+            raise parent
         if parent is not None:
             return parent.open_secrets()
         return _resolve(reference, slug) if reference else {}
 
-    return Account(slug, provider, name, _with_reference(config, reference), open_secrets, parent)
+    return Account(
+        slug,
+        provider,
+        name,
+        _with_reference(config, reference),
+        open_secrets,
+        parent if isinstance(parent, Account) else None,
+    )
+
+
+def _parent(
+    conn: psycopg.Connection, slug: str, reference: str | None, ring: KeyRing
+) -> Account | ConfigError | None:
+    """Return the account whose credentials are used, None for one's own, or why it cannot be."""
+    kind, _, target = (reference or "").partition(":")
+    if kind != "account":
+        return None
+    found = conn.execute(
+        "select credential_ref like 'account:%%' from app.accounts"
+        " where slug = %s and state <> 'removed'",
+        [target],
+    ).fetchone()
+    if found is None:
+        return ConfigError(
+            f"Account {slug} takes its credentials from the account {target!r}, which is gone.",
+            hint=f"Enter its own: `astraeus account rotate-secret {slug}`, or remove it.",
+        )
+    if found[0]:
+        return ConfigError(
+            f"Account {slug} takes its credentials from {target!r}, which borrows them itself.",
+            hint="Refer to the account that has them.",
+        )
+    return get_account(conn, target, ring)
 
 
 def preview_account(new: NewAccount) -> Account:
@@ -147,12 +184,30 @@ def set_state(conn: psycopg.Connection, slug: str, state: State, actor: Actor) -
         done = conn.execute(
             "update app.accounts set state = %(state)s, updated_at = clock_timestamp(),"
             " sealed_credentials = case when %(state)s = 'removed' then null"
-            " else sealed_credentials end where slug = %(slug)s and state <> 'removed'",
+            " else sealed_credentials end,"
+            # What a person resumes stays noted as seen, so that discovery does not pause it again.
+            " state_reason = case when %(state)s = 'active' then state_reason end"
+            " where slug = %(slug)s and state <> 'removed'",
             {"state": state, "slug": slug},
         )
         if done.rowcount == 0:
             raise _unknown(conn, slug)
         _audit(conn, actor, f"account.{state}", slug, {})
+        if state == "removed":
+            _pause_members(conn, slug, actor)
+
+
+def _pause_members(conn: psycopg.Connection, parent: str, actor: Actor) -> None:
+    """Pause what was found below a removed account: its credentials were theirs."""
+    reason = f"{parent}, whose credentials it uses, was removed"
+    paused = conn.execute(
+        "update app.accounts set state = 'paused', state_reason = %s,"
+        " updated_at = clock_timestamp() where state = 'active' and credential_ref = %s"
+        " returning slug",
+        [reason, f"account:{parent}"],
+    ).fetchall()
+    for (slug,) in paused:
+        _audit(conn, actor, "account.paused", slug, {"reason": reason})
 
 
 def update_config(

@@ -12,7 +12,7 @@ from pydantic import SecretStr, ValidationError
 from rich.markup import escape
 
 from astraeus_pipeline.cli.context import actor, connected, key_ring
-from astraeus_pipeline.cli.output import Json, console, print_json, print_records
+from astraeus_pipeline.cli.output import Json, console, print_json, print_records, report_error
 from astraeus_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,11 +78,48 @@ def list_(as_json: Json = False) -> None:
             "name": row.name,
             "state": row.state,
             "credentials": "sealed" if row.has_credentials else row.credential_ref or "none",
+            "reason": row.state_reason if row.state == "paused" else None,
         }
         for row in rows
     ]
     empty = "There are no accounts yet. Next: `astraeus account add`."
     print_records("Accounts", records, as_json=as_json, empty=empty)
+
+
+@app.command()
+def discover(
+    slug: Annotated[
+        str | None, typer.Argument(help="The account to look below; all active ones if left out.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the accounts below others (AWS organizations, Azure subscriptions) and add new ones."""
+    from astraeus_pipeline.orchestration.discovering import discover as look
+
+    with connected("app") as conn:
+        done = look(conn, key_ring(), actor(), slug, dry_run=dry_run)
+    records = [
+        {
+            "account": each.slug,
+            "name": each.name,
+            "id": each.external_id,
+            "below": each.parent,
+            "result": each.outcome,
+            "reason": each.reason,
+        }
+        for each in done.findings
+    ]
+    title = "Accounts that would be found" if dry_run else "Accounts found"
+    empty = "Nothing lies below. An AWS payer needs `discover=true` in its configuration."
+    print_records(title, records, as_json=as_json, empty=empty)
+    for parent, error in done.errors.items():
+        report_error(error)
+        console.print(f"{parent} could not be asked; the others were.")
+    if done.errors:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -44,6 +44,7 @@ def demo(
         database = open_migrated(settings)
     with _sandbox(settings.home) as state:
         _add_accounts(database, settings.home, state)
+        _discover(database)
         _ingest(settings, database, settings.home, state)
         _restate(settings, database, settings.home, state)
     demo_report.show(database)
@@ -110,6 +111,22 @@ def _add_accounts(database: Database, home: Path, state: SandboxState) -> None:
                 store.add_account(conn, new, ring, actor)
 
 
+def _discover(database: Database) -> None:
+    """Let the payer find its organization's members; one of them nobody has added yet."""
+    from astraeus_pipeline.accounts.store import Actor
+    from astraeus_pipeline.orchestration.discovering import discover
+
+    with (
+        _step("Accounts below others"),
+        database.connect("app", autocommit=True) as conn,
+    ):
+        done = discover(conn, key_ring(), Actor("demo"))
+    for each in done.findings:
+        console.print(f"  {each.name} ({each.external_id}) below {each.parent}: {each.outcome}")
+    if done.errors:
+        raise AstraeusError("\n".join(f"{slug}: {error}" for slug, error in done.errors.items()))
+
+
 def _ingest(settings: Settings, database: Database, home: Path, state: SandboxState) -> None:
     today = datetime.now(UTC).date()
     days = DayRange(state.estate.first_day, today)
@@ -117,6 +134,7 @@ def _ingest(settings: Settings, database: Database, home: Path, state: SandboxSt
     with _step(f"Costs of {len(slugs)} accounts, {days} ({len(days) * len(slugs)} partitions)"):
         _raise_for(run_backfill(settings, database, slugs, days, build_marts=False))
     recent = DayRange(today - timedelta(days=_RECENT_DAYS), today)
+    slugs = list(active_datasets(settings, database))  # with those that were found
     for dataset in _further_datasets(settings, database, slugs):
         with _step(f"{dataset.capitalize()} of the last {_RECENT_DAYS} days, or of today"):
             _raise_for(run_backfill(settings, database, slugs, recent, dataset, build_marts=False))

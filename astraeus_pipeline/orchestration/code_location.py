@@ -7,7 +7,7 @@ from typing import Final
 import dagster as dg
 
 from astraeus_pipeline.contracts.columns import Dataset
-from astraeus_pipeline.orchestration import schedules, sensors
+from astraeus_pipeline.orchestration import discovery, schedules, sensors
 from astraeus_pipeline.orchestration.ingest import raw_asset
 from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.orchestration.transform import dbt_resource, transformation_assets
@@ -39,8 +39,11 @@ def build_definitions() -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[*(raw_asset(*each) for each in _datasets()), *transformations],
-        jobs=[*jobs.values(), *([marts] if transformations else [])],
-        schedules=[schedules.daily_schedule(*each, job) for each, job in jobs.items()],
+        jobs=[*jobs.values(), discovery.discover_accounts, *([marts] if transformations else [])],
+        schedules=[
+            *(schedules.daily_schedule(*each, job) for each, job in jobs.items()),
+            discovery.daily,
+        ],
         sensors=[
             sensors.accounts_sensor(list(PROVIDERS)),
             *([sensors.marts_sensor(marts)] if transformations else []),

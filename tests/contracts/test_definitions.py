@@ -55,6 +55,11 @@ def test_every_dataset_has_an_asset_a_schedule_and_blocking_checks(
             assert ("tie_out" in names) == bool(table.cost_types)
 
 
+def test_accounts_are_looked_for_every_day(definitions: dg.Definitions) -> None:
+    daily = {each.name: each for each in definitions.schedules or ()}["daily_discover_accounts"]
+    assert daily.job_name == "discover_accounts"
+
+
 def test_lineage_leads_from_raw_to_the_marts(definitions: dg.Definitions) -> None:
     graph = definitions.get_repository_def().asset_graph
     found = graph.get(dg.AssetKey(["marts", "fct_daily_costs"]))

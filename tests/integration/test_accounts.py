@@ -115,6 +115,20 @@ def test_a_found_account_uses_the_credentials_of_its_parent(conn: psycopg.Connec
     store.add_account(conn, new("member", credential_ref="account:payer"), RING, DANA)
     member = store.get_account(conn, "member", RING)
     assert member.open_secrets()["key"].get_secret_value() == "canary-2"
-    with pytest.raises(ConfigError, match="no account 'stranger'"):
-        store.add_account(conn, new("orphan", credential_ref="account:stranger"), RING, DANA)
-        store.get_account(conn, "orphan", RING)
+    assert member.parent is not None and member.parent.slug == "payer"
+    store.add_account(conn, new("orphan", credential_ref="account:stranger"), RING, DANA)
+    store.add_account(conn, new("itself", credential_ref="account:itself"), RING, DANA)
+    for slug, says in (("orphan", "which is gone"), ("itself", "borrows them itself")):
+        with pytest.raises(ConfigError, match=says):
+            store.get_account(conn, slug, RING).open_secrets()
+
+
+def test_members_of_a_removed_account_are_paused_with_the_reason(conn: psycopg.Connection) -> None:
+    store.add_account(conn, new("payer", credentials={"key": SecretStr("canary-2")}), RING, DANA)
+    store.add_account(conn, new("member", credential_ref="account:payer"), RING, DANA)
+    store.set_state(conn, "payer", "removed", DANA)
+    [member] = store.list_accounts(conn)
+    assert (member.state, member.state_reason) == (
+        "paused",
+        "payer, whose credentials it uses, was removed",
+    )
