@@ -71,6 +71,7 @@ def demo_accounts(home: Path, state: SandboxState) -> Iterator[DemoAccount]:
         yield DemoAccount(owner.slug, "azure", owner.name, config, secret)
     moto = f"http://127.0.0.1:{state.moto_port}"
     exported = {
+        "datasets": ["costs", "resources"],
         "cost_source": "export",
         "export_url": exported_bill.URL,
         "tie_to_cost_explorer": True,

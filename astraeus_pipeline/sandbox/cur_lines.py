@@ -34,6 +34,11 @@ _PRODUCTS: Final = {
     "Credits": ("AmazonEC2", _EC2),
     "Tax": ("AmazonEC2", _EC2),
 }
+_FAMILIES: Final = {
+    _EC2: "Compute Instance",
+    "Amazon Relational Database Service": "Database Instance",
+    "Amazon Simple Storage Service": "Storage",
+}
 _SAVINGS_PLANS: Final = ("ComputeSavingsPlans", "Savings Plans for AWS Compute usage")
 
 Row = dict[str, Any]
@@ -133,6 +138,7 @@ def _usage(charge: Charge, line_type: str, quantity: Decimal) -> Row:
         "pricing_public_on_demand_rate": rate,
         "pricing_term": "OnDemand",
         "pricing_unit": charge.unit,
+        "product_product_family": _FAMILIES[charge.service],
         "product_region_code": charge.region,
         "product_sku": _hash(charge.service, charge.usage_type)[:16].upper(),
         "resource_tags": {"user_team": charge.team, "user_env": "prod"},
@@ -221,6 +227,7 @@ def _line(day: date, line_type: str, cost: Decimal, product: tuple[str, str], te
         "pricing_term": None,
         "pricing_unit": None,
         "product": {"product_name": name},
+        "product_product_family": None,
         "product_region_code": None,
         "product_sku": None,
         "resource_tags": None,

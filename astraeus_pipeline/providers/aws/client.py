@@ -37,6 +37,7 @@ _AUTH_CODES: Final = frozenset(
         "AuthFailure",
         "ExpiredToken",
         "ExpiredTokenException",
+        "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "InvalidSignatureException",
         "OptInRequired",

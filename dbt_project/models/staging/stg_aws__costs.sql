@@ -59,7 +59,7 @@ select
     null::text as commitment_discount_unit,
     case when costs.record_type ~* 'usage$' then costs.usage_quantity end as consumed_quantity,
     case
-        when costs.record_type ~* 'usage$' and costs.usage_quantity is not null then costs.usage_unit
+        when costs.record_type ~* 'usage$' and costs.usage_quantity is not null then {{ aws_unit('costs.usage_unit') }}
     end as consumed_unit,
     costs.unblended_cost as contracted_cost,
     null::numeric as contracted_unit_price,
@@ -80,7 +80,7 @@ select
     null::numeric as pricing_currency_list_unit_price,
     case when costs.record_type <> 'Tax' then costs.usage_quantity end as pricing_quantity,
     case
-        when costs.record_type <> 'Tax' and costs.usage_quantity is not null then costs.usage_unit
+        when costs.record_type <> 'Tax' and costs.usage_quantity is not null then {{ aws_unit('costs.usage_unit') }}
     end as pricing_unit,
     'AWS' as provider_name,
     'AWS' as publisher_name,

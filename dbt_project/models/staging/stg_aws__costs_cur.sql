@@ -14,6 +14,7 @@ priced as (
     select
         lines.*,
         lines.line_item_line_item_type as line_type,
+        {{ aws_unit('lines.pricing_unit') }} as unit,
         coalesce(lines.line_item_net_unblended_cost, lines.line_item_unblended_cost) as billed_cost,
         coalesce(
             lines.savings_plan_savings_plan_a_r_n, lines.reservation_reservation_a_r_n
@@ -122,16 +123,16 @@ select
             then
                 case
                     when costs.commitment_id is not null and costs.line_item_usage_amount is not null
-                        then coalesce(costs.pricing_unit, 'Units')
+                        then coalesce(costs.unit, 'Units')
                 end
         when costs.line_type in ('SavingsPlanCoveredUsage', 'SavingsPlanRecurringFee')
             then costs.line_item_currency_code
     end as commitment_discount_unit,
     case
-        when costs.is_consumption and costs.pricing_unit is not null then costs.line_item_usage_amount
+        when costs.is_consumption and costs.unit is not null then costs.line_item_usage_amount
     end as consumed_quantity,
     case
-        when costs.is_consumption and costs.line_item_usage_amount is not null then costs.pricing_unit
+        when costs.is_consumption and costs.line_item_usage_amount is not null then costs.unit
     end as consumed_unit,
     costs.contracted_cost,
     null::numeric as contracted_unit_price,
@@ -162,7 +163,7 @@ select
     end as pricing_quantity,
     case
         when costs.charge_category in ('Usage', 'Purchase') and costs.line_item_usage_amount is not null
-            then coalesce(costs.pricing_unit, 'Units')
+            then coalesce(costs.unit, 'Units')
     end as pricing_unit,
     'AWS' as provider_name,
     case
@@ -173,7 +174,10 @@ select
     null::text as region_name,
     costs.line_item_resource_id as resource_id,
     null::text as resource_name,
-    null::text as resource_type,
+    case
+        when costs.line_item_resource_id is not null
+            then coalesce(costs.product_product_family, costs.line_item_product_code)
+    end as resource_type,
     null::text as service_category,
     coalesce(costs.product_product_name, costs.line_item_product_code) as service_name,
     null::text as service_subcategory,
