@@ -167,7 +167,7 @@ class CostExplorerServer:
                 if len(result["Groups"]) > 1:
                     result["Groups"].pop()
         content |= self.faults.further
-        for result in content["ResultsByTime"]:
+        for result in content.get("ResultsByTime", ()):
             result |= self.faults.further
             for group in result["Groups"]:
                 group |= self.faults.further

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing
-from astraeus_pipeline.errors import PayloadError
+from astraeus_pipeline.errors import PayloadError, TransientError
 from astraeus_pipeline.providers.aws.client import AwsClients, translated
 from astraeus_pipeline.providers.aws.costs import refuse_forgotten_days
 from astraeus_pipeline.providers.aws.explorer import Explorer
@@ -106,7 +106,14 @@ def _plans(clients: AwsClients) -> Iterator[list[Any]]:
     for _ in range(_MAX_PAGES):
         with translated(clients.account, "listing the savings plans"):
             answer = client.describe_savings_plans(**request)
-        yield answer.get("savingsPlans") or []
+        if "savingsPlans" not in answer:
+            # As with Cost Explorer: a body that was cut off is an answer without fields.
+            raise TransientError(
+                f"AWS account {clients.account.slug}: listing the savings plans: the answer was cut"
+                " off or no JSON.",
+                hint="It is tried again by itself.",
+            )
+        yield answer["savingsPlans"]
         token = answer.get("nextToken")
         if not token:
             return
