@@ -18,7 +18,10 @@ NAME: Final = "discover_accounts"
 _CRON: Final = "30 5 * * *"
 
 
-@dg.op(name=NAME, description="Ask every active account for those below it, and add the new ones")
+@dg.op(
+    name="find_accounts_below",
+    description="Ask every active account for those below it, and add the new ones",
+)
 def _discover(context: dg.OpExecutionContext, ingestion: IngestionResource) -> None:
     ring = KeyRing.from_settings(Settings.from_env())
     with ingestion.connection("app") as conn:
