@@ -142,7 +142,7 @@ def _ingest(settings: Settings, database: Database, home: Path, state: SandboxSt
 
 def _restate(settings: Settings, database: Database, home: Path, state: SandboxState) -> None:
     """Let time pass at the providers: late usage, a refund, the close of last month."""
-    from astraeus_pipeline.sandbox import exported_bill, focus_files
+    from astraeus_pipeline.sandbox import azure_exports, exported_bill, focus_files
     from astraeus_pipeline.sandbox import state as states
 
     slugs = _slugs(home, state)
@@ -152,6 +152,7 @@ def _restate(settings: Settings, database: Database, home: Path, state: SandboxS
     states.revise(settings.home, 1)
     revised = states.read(settings.home) or state
     focus_files.write(revised.estate, states.bills(settings.home), today)
+    azure_exports.write(revised.estate, states.azure_blobs(settings.home), today)
     exported_bill.write(f"http://127.0.0.1:{state.moto_port}", revised.estate, today)
     window = DayRange((today.replace(day=1) - timedelta(days=1)).replace(day=1), today)
     with _step("The same window again, after the providers restated it, and the marts"):

@@ -9,7 +9,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from astraeus_pipeline.sandbox import azure, exported_bill, snowflake_demo
+from astraeus_pipeline.sandbox import (
+    azure,
+    azure_blobs,
+    azure_exports,
+    exported_bill,
+    snowflake_demo,
+)
 from astraeus_pipeline.sandbox import state as states
 from astraeus_pipeline.sandbox.estate import AWS_OWNERS, AZURE_OWNERS, FOCUS_OWNERS, GROUP
 from astraeus_pipeline.sandbox.llm_estate import ORGANIZATIONS
@@ -67,6 +73,13 @@ def demo_accounts(home: Path, state: SandboxState) -> Iterator[DemoAccount]:
             "ca_bundle": str(states.azure(home) / azure.CA_FILE),
             "units_per_minute": 60_000,  # the emulator has no quota
         }
+        if owner is azure_exports.EXPORTED:
+            storage = f"{address}/{azure_blobs.STORAGE_ACCOUNT}"
+            config |= {
+                "cost_source": "export_focus",
+                "export_url": f"{storage}/{azure_exports.CONTAINER}/{azure_exports.EXPORT}",
+                "control_scope": f"/subscriptions/{owner.number}",
+            }
         secret = {"client_secret": SecretStr(azure.SECRET)}
         yield DemoAccount(owner.slug, "azure", owner.name, config, secret)
     moto = f"http://127.0.0.1:{state.moto_port}"

@@ -11,21 +11,54 @@ import gzip
 import io
 import json
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from astraeus_pipeline.contracts.days import DayRange, next_month
+from astraeus_pipeline.sandbox import azure_lines
 from astraeus_pipeline.sandbox.azure_lines import Line
+from astraeus_pipeline.sandbox.estate import FABRIKAM_DATA, Estate
 
 Kind = Literal["actual", "amortized", "focus"]
 Generation = Literal["legacy", "enterprise", "customer"]
+EXPORTED: Final = FABRIKAM_DATA  # whose bill the demo reads from an export
+CONTAINER, EXPORT = "exports", "fabrikam-focus"
 _BILLING_ACCOUNT: Final = "5d3f8f2e-9d0a-4a8e-8c11-3b5f6c7d8e01"
 _PROFILE: Final = "FABR-IKAM-BG1-PGB"
 _TYPES: Final = {"actual": "ActualCost", "amortized": "AmortizedCost", "focus": "FocusCost"}
 _COMMITTED: Final = ("Reservation", "SavingsPlan")
 Row = dict[str, str]
+
+
+def write(estate: Estate, folder: Path, today: date) -> None:
+    """Write what the exported subscription's FOCUS export has delivered by `today`.
+
+    A closed month has a second run with its invoice, as Azure rewrites it in the days after.
+    """
+    last = today - timedelta(days=1)
+    for month in DayRange(estate.first_day, last).months():
+        days = DayRange(max(month, estate.first_day), min(DayRange.of_month(month).last, last))
+        lines = [
+            line
+            for line in azure_lines.lines(estate, today, days)
+            if line.subscription == EXPORTED.number
+        ]
+        is_final = estate.is_final(month)
+        delay = timedelta(days=4 if is_final else 1, hours=5)
+        written = datetime.combine(days.last, time.min, UTC) + delay
+        invoice = f"G{month:%Y%m}" if is_final else None
+        write_run(
+            folder / CONTAINER,
+            EXPORT,
+            "focus",
+            month,
+            written,
+            lines,
+            is_compressed=True,
+            invoice=invoice,
+        )
 
 
 def write_run(

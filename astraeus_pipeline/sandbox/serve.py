@@ -14,6 +14,7 @@ from types import FrameType
 
 from astraeus_pipeline.sandbox import (
     aws_lines,
+    azure_exports,
     azure_fleet,
     azure_lines,
     cur_lines,
@@ -79,6 +80,7 @@ def serve(home: Path) -> None:
     )
     exported_bill.write(f"http://127.0.0.1:{moto_port}", ready.estate, _today())
     focus_files.write(ready.estate, state.bills(home), _today())
+    azure_exports.write(ready.estate, state.azure_blobs(home), _today())
     state.write(home, ready)
     print("ready", flush=True)  # noqa: T201 - read by whoever started this
     _wait()

@@ -44,6 +44,11 @@ def azure(home: Path) -> Path:
     return home / "sandbox" / "azure"
 
 
+def azure_blobs(home: Path) -> Path:
+    """Return the folder behind the emulated Blob Storage."""
+    return azure(home) / "blobs"
+
+
 def read(home: Path) -> SandboxState | None:
     """Return the state, None if there is no sandbox in this home."""
     try:

@@ -14,10 +14,10 @@ from astraeus_pipeline.accounts.store import NewAccount
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.orchestration.backfilling import Backfill
 from astraeus_pipeline.providers.registry import PROVIDERS
-from astraeus_pipeline.sandbox import azure_fleet, azure_lines
+from astraeus_pipeline.sandbox import azure_exports, azure_fleet, azure_lines
 from astraeus_pipeline.sandbox.azure import SECRET, AzureServer, Subscription
 from astraeus_pipeline.sandbox.azure_lines import Line
-from astraeus_pipeline.sandbox.estate import AZURE_OWNERS, FABRIKAM_SHOP, Estate
+from astraeus_pipeline.sandbox.estate import AZURE_OWNERS, FABRIKAM_SHOP, Estate, Owner
 from astraeus_pipeline.warehouse.engine import Database
 from tests.fixtures import azure
 from tests.fixtures.estate import add_account, installed, secrets
@@ -58,8 +58,12 @@ def installation(
         AzureServer(lambda: subscriptions, lines, home / "azure") as server,
         installed(module_database, home) as settings,
     ):
+        azure_exports.write(ESTATE, server.files, TODAY)
+        sources = {owner.slug: _source(server, owner) for owner in AZURE_OWNERS}
         for owner in AZURE_OWNERS:
-            config = azure.account(server, subscription_id=owner.number).config
+            config = azure.account(
+                server, subscription_id=owner.number, **sources[owner.slug]
+            ).config
             credentials = secrets(client_secret=SECRET)
             new = NewAccount(owner.slug, "azure", owner.name, config, credentials)
             add_account(module_database, settings, new)
@@ -72,6 +76,17 @@ def installation(
         assert backfill.build_marts() is None
         assert server.unknown == []
         yield Installation(module_database)
+
+
+def _source(server: AzureServer, owner: Owner) -> dict[str, str]:
+    """One subscription is read by query, the other from its export in FOCUS."""
+    if owner is not azure_exports.EXPORTED:
+        return {}
+    return {
+        "cost_source": "export_focus",
+        "export_url": f"{server.blob_url}/{azure_exports.CONTAINER}/{azure_exports.EXPORT}",
+        "control_scope": f"/subscriptions/{owner.number}",
+    }
 
 
 def test_billed_and_effective_cost_are_the_estates(installation: Installation) -> None:
@@ -93,7 +108,8 @@ def test_every_total_of_azure_ties(installation: Installation) -> None:
         "select count(*), max(abs((control ->> 'residual')::numeric))"
         " from marts.fct_deliveries, jsonb_array_elements(control_totals) as control"
     )
-    assert (controls, largest) == (2 * 2 * len(DAYS), 0)
+    settled = sum(day <= TODAY - timedelta(days=3) for day in DAYS)
+    assert (controls, largest) == (2 * len(DAYS) + 2 * settled, 0)
 
 
 def test_a_reservation_balances_over_its_months(installation: Installation) -> None:
@@ -145,3 +161,11 @@ def test_costs_join_the_inventory_by_resource(installation: Installation) -> Non
         " where resource_type = 'microsoft.compute/disks' and attached_to is null"
     )
     assert idle == [("old-import-data", 512, 2300)]
+
+
+def test_an_export_tells_more_than_a_query(installation: Installation) -> None:
+    found = installation.ask(
+        "select x_list_cost_source, x_effective_cost_source, count(list_unit_price) = count(*)"
+        " from marts.fct_charges where account_id = 'fabrikam-data' group by 1, 2"
+    )
+    assert found == [("provider", "provider", True)]
