@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from astraeus_pipeline.orchestration.backfilling import AccountRun, Backfill
     from astraeus_pipeline.providers.base import Provider
     from astraeus_pipeline.warehouse.engine import Database
+
+# A person waits: a provider that asks for more than this is left to the next run.
+_LONGEST_WAIT_SECONDS: Final = 120.0
 
 
 def backfill(
@@ -71,27 +75,47 @@ def run_backfill(
     dataset: str = "costs",
     *,
     build_marts: bool = True,
+    second_try_after: float = 10.0,
 ) -> tuple[list[AccountRun], str | None]:
     """Ingest the days and build the marts; return the runs and the marts' error, if any.
 
     "all" takes every dataset that an account takes part in; of a snapshot, today's alone.
+    What failed in passing is tried once more, after all others have had their turn and at least
+    `second_try_after` seconds: that heals a hiccup, and an outage holds up nobody else.
     Raises: ConfigError for an account that is unknown, paused or has no such dataset.
     """
     worker = _worker(settings, database)
     chosen = _chosen(worker.accounts(), accounts, dataset)
     with _progress() as progress, _quietly(settings):
         task = progress.add_task(f"Ingesting {dataset}", total=len(chosen) + build_marts)
-        runs = []
+        runs: list[AccountRun] = []
         for slug, provider, each in chosen:
             progress.update(task, description=f"Ingesting {each} of {slug}")
             runs.append(worker.ingest(slug, provider, each, _days_of(provider, each, days)))
             progress.advance(task)
+        if again := _worth_another_try(runs):
+            wait = max(second_try_after, *(runs[number].try_again_after or 0 for number in again))
+            progress.update(task, description=f"Once more in {wait:.0f} s: {len(again)} failed")
+            time.sleep(wait)
+        for number in again:
+            slug, provider, each = chosen[number]
+            progress.update(task, description=f"Ingesting {each} of {slug} once more")
+            runs[number] = worker.ingest(slug, provider, each, _days_of(provider, each, days))
         marts = None
         if build_marts:
             progress.update(task, description="Building the marts")
             marts = worker.build_marts()
             progress.advance(task)
     return runs, marts
+
+
+def _worth_another_try(runs: list[AccountRun]) -> list[int]:
+    """Return which runs failed in passing and are asked for soon enough to wait for."""
+    return [
+        number
+        for number, run in enumerate(runs)
+        if run.try_again_after is not None and run.try_again_after <= _LONGEST_WAIT_SECONDS
+    ]
 
 
 def build_marts(settings: Settings, database: Database) -> str | None:

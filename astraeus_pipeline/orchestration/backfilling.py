@@ -11,7 +11,7 @@ from astraeus_pipeline.accounts import store
 from astraeus_pipeline.accounts.sealing import KeyRing
 from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.orchestration import recovery, sensors
+from astraeus_pipeline.orchestration import failures, recovery, sensors
 from astraeus_pipeline.orchestration.code_location import build_definitions
 from astraeus_pipeline.orchestration.ingest import asset_key
 from astraeus_pipeline.orchestration.partitions import range_tags
@@ -27,7 +27,10 @@ _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class AccountRun:
-    """How the run of one account and dataset ended; `error` in plain words, None if all stands."""
+    """How the run of one account and dataset ended; `error` in plain words, None if all stands.
+
+    `try_again_after` is in seconds, None where the same run would fail again.
+    """
 
     account: str
     dataset: Dataset
@@ -35,6 +38,7 @@ class AccountRun:
     partitions: int
     error: str | None
     metadata: dict[str, str]
+    try_again_after: float | None = None
 
 
 class Backfill:
@@ -71,7 +75,15 @@ class Backfill:
         metadata: dict[str, str] = {}
         for event in result.asset_materializations_for_node(key.to_python_identifier()):
             metadata = {name: str(value.value) for name, value in event.metadata.items()}
-        return AccountRun(account, dataset, result.run_id, len(days), _error(result), metadata)
+        return AccountRun(
+            account,
+            dataset,
+            result.run_id,
+            len(days),
+            _error(result),
+            metadata,
+            _try_again_after(result),
+        )
 
     def build_marts(self) -> str | None:
         """Build the marts once over everything that changed; return the error in words, or None."""
@@ -84,6 +96,14 @@ class Backfill:
             raise_on_error=False,
             run_config=_QUIET,
         )
+
+
+def _try_again_after(result: dg.ExecuteInProcessResult) -> float | None:
+    for event in result.all_node_events:
+        described = event.step_failure_data.user_failure_data if event.is_step_failure else None
+        if described and (after := described.metadata.get(failures.TRY_AGAIN_AFTER)) is not None:
+            return float(str(after.value))
+    return None
 
 
 def _error(result: dg.ExecuteInProcessResult) -> str | None:

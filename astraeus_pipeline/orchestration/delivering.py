@@ -15,7 +15,7 @@ from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched
-from astraeus_pipeline.errors import AstraeusError, DatabaseError
+from astraeus_pipeline.errors import AstraeusError, DatabaseError, TransientError
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import ledger
@@ -165,7 +165,17 @@ def _note_failure(
     error: AstraeusError,
 ) -> None:
     asked = Fetched(account.slug, dataset, days, "api", "not fetched", parts=())
-    ledger.record_failure(conn, provider.key, asked, str(error), run_id=ingestion.run_id)
+    ledger.record_failure(conn, provider.key, asked, next_step(error), run_id=ingestion.run_id)
+
+
+def next_step(error: AstraeusError) -> str:
+    """Spell an error with what to do; nobody waits for a provider inside a run that has ended."""
+    if not isinstance(error, TransientError):
+        return str(error)
+    return (
+        f"{error.message} Nothing of this fetch stands, days loaded before do. The next run over"
+        " these days asks again: the daily schedule's, or `astraeus backfill`."
+    )
 
 
 @contextmanager

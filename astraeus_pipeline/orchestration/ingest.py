@@ -13,7 +13,7 @@ from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.columns import Dataset, RawTable
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import AstraeusError, LoadError, NotObtainable
-from astraeus_pipeline.orchestration import checks, failures
+from astraeus_pipeline.orchestration import checks, failures, recovery
 from astraeus_pipeline.orchestration.delivering import Delivered, Ingestion, deliver
 from astraeus_pipeline.orchestration.partitions import account_days, key_of, ranges
 from astraeus_pipeline.orchestration.resources import IngestionResource
@@ -127,7 +127,10 @@ def _outcome(
             context.log_event(dg.AssetMaterialization(key, partition=key_of(account, day)))
     yield from findings
     failures.raise_for(
-        delivered.errors or [_held_back(delivered, held)], context.retry_number, metadata
+        delivered.errors or [_held_back(delivered, held)],
+        context.retry_number,
+        metadata,
+        may_wait=not recovery.is_by_command(context.run.tags),
     )
 
 

@@ -27,6 +27,11 @@ def process_tag() -> dict[str, str]:
     return {_PROCESS: f"{socket.gethostname()}/{os.getpid()}/{started}"}
 
 
+def is_by_command(tags: Mapping[str, str]) -> bool:
+    """Whether a command executes the run itself, with a person waiting for it."""
+    return _PROCESS in tags
+
+
 def code_server_since(settings: Settings) -> float | None:
     """Return when the code server of `astraeus up` started (Unix time); None if it is not up."""
     try:

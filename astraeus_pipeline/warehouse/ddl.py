@@ -33,6 +33,18 @@ def create_raw_tables(conn: psycopg.Connection) -> None:
             _create(conn, table)
 
 
+def are_as_contracted(conn: psycopg.Connection) -> bool:
+    """Whether each raw table stands with all its columns; after an upgrade one may not."""
+    wanted = {(table.name, column.name) for table in RAW_TABLES for column in table.columns}
+    rows = conn.execute(
+        "select relname, attname from pg_class inner join pg_attribute on attrelid = pg_class.oid"
+        " where relnamespace = to_regnamespace('raw') and relname = any(%s)"
+        " and attnum > 0 and not attisdropped",
+        [[table.name for table in RAW_TABLES]],
+    )
+    return wanted <= set(rows.fetchall())
+
+
 def leaf_name(table: RawTable, month: date) -> str:
     """Return the name of the monthly leaf that holds `month`."""
     return f"{table.name}_{month:%Y_%m}"

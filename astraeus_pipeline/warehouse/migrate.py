@@ -56,7 +56,7 @@ def migrate(database: Database) -> None:
 
 
 def is_migrated(database: Database) -> bool:
-    """Whether the newest migration has been applied.
+    """Whether the newest migration has been applied, and the raw tables are as contracted.
 
     Raises: DatabaseError for a server or database that cannot be used.
     """
@@ -66,7 +66,7 @@ def is_migrated(database: Database) -> bool:
         if found is None or found[0] is None:
             return False
         versions = {row[0] for row in conn.execute("select version_num from app.alembic_version")}
-    return versions == set(_script_heads())
+        return versions == set(_script_heads()) and ddl.are_as_contracted(conn)
 
 
 def _check_server(conn: psycopg.Connection, database: Database) -> None:

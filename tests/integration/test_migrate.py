@@ -79,3 +79,19 @@ def test_a_database_that_is_not_utf8_is_refused(superuser: psycopg.Connection) -
     database = as_user(superuser, superuser.info.user, superuser.info.password, "latin")
     with pytest.raises(DatabaseError, match="encoding SQL_ASCII"):
         migrate(database)
+
+
+@pytest.mark.parametrize(
+    "older",
+    ["drop table raw.focus_costs cascade", "alter table raw.focus_costs drop column region_id"],
+    ids=["without a new provider's table", "without a new column"],
+)
+def test_an_upgrade_that_only_adds_raw_tables_or_columns_is_seen(
+    database: Database, older: str
+) -> None:
+    assert is_migrated(database)
+    with database.connect("loader", autocommit=True) as conn:
+        conn.execute(older)  # type: ignore[arg-type] # a literal of this test
+    assert not is_migrated(database)
+    migrate(database)
+    assert is_migrated(database)
