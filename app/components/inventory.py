@@ -22,32 +22,33 @@ from app.queries.resources import (
 # Provider and account filter every page, from the sidebar.
 _OWN: Final = ("type", "region")
 _FLAGS: Final = {"Idle": "orange", "New": "blue", "No owner": "red", "Gone": "gray"}
+_TYPES_SHOWN: Final = 8
+_TYPES_HEIGHT: Final = 318  # pixels: a heading and as many rows
 
 
 def draw(bill: ResourceQuery) -> ResourceQuery:
     """Draw the filters and return the question, narrowed by them. Raises: DatabaseError."""
+    status = st.segmented_control(
+        "Status",
+        list(STATUSES),
+        default="Active",
+        key="status",
+        bind="query-params",
+        required=True,
+        on_change=first_page,
+        help="  \n".join(f"**{each.label}**: {each.description}" for each in STATUSES.values()),
+    )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        status = st.segmented_control(
-            "Status",
-            list(STATUSES),
-            default="Active",
-            key="status",
-            bind="query-params",
-            required=True,
-            on_change=first_page,
-            help="  \n".join(f"**{each.label}**: {each.description}" for each in STATUSES.values()),
-        )
         text = st.text_input(
             "Search",
             key="q",
             bind="query-params",
             type="search",
-            placeholder="Name, id, size or tag",
+            placeholder="Name, id, size, tag",
             icon=":material/search:",
             on_change=first_page,
-            width=300,
+            width=250,
         )
-    with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = {key: _facet(key) for key in _OWN}
         keys = [row["member"] for row in ask(TAG_KEYS)]
         tags = st.multiselect(
@@ -57,7 +58,7 @@ def draw(bill: ResourceQuery) -> ResourceQuery:
             bind="query-params",
             placeholder="Any",
             on_change=first_page,
-            width=230,
+            width=165,
         )
         order = st.selectbox(
             "Sort by",
@@ -65,7 +66,7 @@ def draw(bill: ResourceQuery) -> ResourceQuery:
             key="sort",
             bind="query-params",
             on_change=first_page,
-            width=140,
+            width=120,
         )
     links.check({"status": [str(status)], "tag": tags, "sort": [order], **chosen})
     own = tuple((key, tuple(each)) for key, each in chosen.items() if each)
@@ -106,9 +107,8 @@ def table(rows: Sequence[dict[str, Any]], currency: str, *, key: str, on_select:
                 "Account": row["account_id"],
                 "Region": row["region_id"] or "Global",
                 "Size": size(row),
-                "State": row["state"],
-                "Notes": flags(row),
                 "Owner": row["owner"],
+                "Notes": flags(row),
                 cost: row["cost"],
             }
             for row in rows
@@ -121,18 +121,17 @@ def table(rows: Sequence[dict[str, Any]], currency: str, *, key: str, on_select:
         selection_mode="single-row",
         alt=f"Cloud resources with their cost in {currency}; the same as text below",
         column_config={
-            "Resource": st.column_config.TextColumn(width=210, pinned=True),
-            "Provider": st.column_config.TextColumn(width=80),
-            "Type": st.column_config.TextColumn(width=125),
-            "Account": st.column_config.TextColumn(width=105),
-            "Region": st.column_config.TextColumn(width=100),
-            "Size": st.column_config.TextColumn(width=130),
-            "State": st.column_config.TextColumn(width=85),
+            "Resource": st.column_config.TextColumn(width=178, pinned=True),
+            "Provider": st.column_config.TextColumn(width=70),
+            "Type": st.column_config.TextColumn(width=128),
+            "Account": st.column_config.TextColumn(width=100),
+            "Region": st.column_config.TextColumn(width=96),
+            "Size": st.column_config.TextColumn(width=134),
+            "Owner": st.column_config.TextColumn(width=70),
             "Notes": st.column_config.MultiselectColumn(
-                width=120, options=list(_FLAGS), color=list(_FLAGS.values())
+                width=86, options=list(_FLAGS), color=list(_FLAGS.values())
             ),
-            "Owner": st.column_config.TextColumn(width=80),
-            cost: st.column_config.NumberColumn(format="%,.2f", width=100),
+            cost: st.column_config.NumberColumn(format="%,.2f", width=92),
         },
     )
 
@@ -159,17 +158,18 @@ def as_text(rows: Sequence[dict[str, Any]], currency: str) -> None:
 
 def attribution_table(rows: Sequence[dict[str, Any]], currency: str) -> None:
     """Draw which part of each provider's bill belongs to resources; amounts in `currency`."""
-    amounts = ("in_inventory", "elsewhere", "without", "cost")
-    headings = ("In the inventory", "Other resources", "No resource named", "All")
+    columns = {
+        "Inventory": ("in_inventory", "Resources that an inventory has"),
+        "Other": ("elsewhere", "Resources that no inventory has"),
+        "Unnamed": ("without", "The bill names no resource: Cost Explorer never does, exports do"),
+        f"All ({currency})": ("cost", "The whole bill, as in Costs"),
+    }
     st.dataframe(
         [
             {
                 "Provider": row["provider"],
                 "By resource": row["named_percent"],
-                **{
-                    f"{heading} ({currency})": row[column]
-                    for heading, column in zip(headings, amounts, strict=True)
-                },
+                **{heading: row[column] for heading, (column, _) in columns.items()},
             }
             for row in rows
         ],
@@ -179,16 +179,45 @@ def attribution_table(rows: Sequence[dict[str, Any]], currency: str) -> None:
         placeholder="n/a",
         alt=f"Cost in {currency} by provider, and how much of it belongs to resources",
         column_config={
-            "Provider": st.column_config.TextColumn(width=150),
+            "Provider": st.column_config.TextColumn(width=88),
             "By resource": st.column_config.ProgressColumn(
-                format="%.1f%%", min_value=0, max_value=100, color="primary", width=150
+                format="%.1f%%", min_value=0, max_value=100, color="primary", width=120
             ),
             **{
-                f"{heading} ({currency})": st.column_config.NumberColumn(format="%,.2f")
-                for heading in headings
+                heading: st.column_config.NumberColumn(format="%,.2f", width=92, help=text)
+                for heading, (_, text) in columns.items()
             },
         },
     )
+
+
+def types_table(rows: Sequence[dict[str, Any]], *, key: str, on_select: Any) -> None:
+    """Draw how many resources there are of each type, the most first."""
+    st.dataframe(
+        [{"Type": row["resource_type"], "Resources": row["resources"]} for row in rows],
+        hide_index=True,
+        height="content" if len(rows) <= _TYPES_SHOWN else _TYPES_HEIGHT,
+        key=key,
+        on_select=on_select,
+        selection_mode="single-row",
+        alt="Resources by type",
+        column_config={
+            "Type": st.column_config.TextColumn(width=150),
+            "Resources": st.column_config.ProgressColumn(
+                format="%d",
+                min_value=0,
+                max_value=max(row["resources"] for row in rows),
+                color="primary",
+            ),
+        },
+    )
+
+
+def pick_type(key: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Filter by the type that was selected; for callbacks."""
+    for number in st.session_state[key].selection.rows[:1]:
+        st.session_state.type = [rows[number]["resource_type"]]
+        first_page()
 
 
 def name(row: dict[str, Any]) -> str:
@@ -200,7 +229,7 @@ def size(row: dict[str, Any]) -> str | None:
     """Spell the size: class, GiB and speed as far as the provider tells them."""
     parts = [
         row["instance_type"],
-        None if row["size_gb"] is None else f"{row['size_gb']:,.10g} GiB",
+        None if row["size_gb"] is None else f"{row['size_gb'].normalize():,f} GiB",
         None if row["iops"] is None else f"{row['iops']:,} IOPS",
     ]
     return ", ".join(part for part in parts if part) or None
@@ -227,5 +256,5 @@ def _facet(key: str) -> list[str]:
         bind="query-params",
         placeholder="All",
         on_change=first_page,
-        width=230,
+        width=190,
     )

@@ -45,7 +45,8 @@ FACETS: Final = {
     )
 }
 ORDERS: Final = {
-    "Cost": "cost desc nulls last",
+    # Where the bill names none: what has a size before what has not, security groups say.
+    "Cost": "cost desc nulls last, (instance_type is null and size_gb is null), resource_type",
     "Name": "lower(coalesce(resource_name, resource_id))",
     "Type": "resource_type",
     "Newest": "coalesce(created_at, first_seen::timestamptz) desc",
@@ -204,6 +205,16 @@ def compile_attribution(query: ResourceQuery) -> Statement:
         " order by is_total, cost desc, provider"
     )
     return _bound(sql, values)
+
+
+def compile_types(query: ResourceQuery) -> Statement:
+    """Return the statement that counts by type: `resource_type`, `resources`, the most first."""
+    return _statement(
+        query,
+        "select coalesce(resource_type, :no_type) as resource_type, count(*) as resources"
+        " from known group by 1 order by 2 desc, 1",
+        no_type=FACETS["type"].missing,
+    )
 
 
 def compile_members(key: str) -> Statement:

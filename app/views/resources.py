@@ -29,22 +29,25 @@ def page(scope: Scope) -> None:
     header.draw("Resources", scope)
     days = DayRange(scope.through - timedelta(days=WEEKS - 1), scope.through)
     bill = ResourceQuery(days, scope.currency, scope.basis, filters=scope.filters)
+    query = None
     with states.guarded("The resources"):
-        _resources(scope, bill)
-    with st.container(border=True), states.guarded("The cost by resource"):
+        if not ask(resources.compile_members("type")):
+            states.no_inventory()
+        else:
+            query = inventory.draw(bill)
+            links.warn()
+            _cards(scope, query)
+    left, right = st.columns([5, 3])
+    with left.container(border=True, height="stretch"), states.guarded("The cost by resource"):
         _attribution(scope, bill)
-
-
-def _resources(scope: Scope, bill: ResourceQuery) -> None:
-    if not ask(resources.compile_members("type")):
-        states.no_inventory()
+    if query is None:
         return
-    query = inventory.draw(bill)
-    links.warn()
-    _cards(scope, query)
-    with st.container(border=True):
+    with right.container(border=True, height="stretch"), states.guarded("The types"):
+        _types(query)
+    with st.container(border=True), states.guarded("The list"):
         _listing(scope, query)
-    resource_drawer.draw(scope, query)
+    with states.guarded("The resource"):
+        resource_drawer.draw(scope, query)
 
 
 def _cards(scope: Scope, query: ResourceQuery) -> None:
@@ -135,7 +138,7 @@ def _listing(scope: Scope, query: ResourceQuery) -> None:
             if found["cost"] is not None
             else "The bill names no cost for them"
         )
-        + f", {periods.spell(query.days)}. {scope.sentence()}. Select a row for all of it."
+        + f", {periods.spell(query.days)}. {scope.sentence()}. Select a row to open it."
     )
     with st.expander("As text", icon=":material/table:", on_change="rerun") as text:
         if text.open:
@@ -154,6 +157,17 @@ def _csv(query: ResourceQuery) -> str:
     return resources_csv(rows, _EXPORTED, query.currency, periods.spell(query.days))
 
 
+def _types(query: ResourceQuery) -> None:
+    st.subheader("By type", anchor=False)
+    rows = ask(resources.compile_types(query))
+    if not rows:
+        st.caption("No resource matches.")
+        return
+    key = f"types_{hash(query)}"
+    inventory.types_table(rows, key=key, on_select=lambda: inventory.pick_type(key, rows))
+    st.caption("Select one to list it alone.")
+
+
 def _attribution(scope: Scope, query: ResourceQuery) -> None:
     rows = ask(resources.compile_attribution(query))
     st.subheader("Cost by resource", anchor=False)
@@ -165,9 +179,8 @@ def _attribution(scope: Scope, query: ResourceQuery) -> None:
     inventory.attribution_table(providers, scope.currency)
     st.caption(
         f"{periods.spell(query.days)}: {formats.money(whole['cost'], scope.currency)} in all,"
-        f" {formats.percent(whole['named_percent'])} of it by resource,"
+        f" {formats.percent(whole['named_percent'])} of it by resource;"
         f" {formats.money(whole['without'], scope.currency)} where the bill names none."
-        f" {scope.sentence()}."
     )
     st.page_link(
         "views/costs.py",
