@@ -179,12 +179,12 @@ def attribution_table(rows: Sequence[dict[str, Any]], currency: str) -> None:
         placeholder="n/a",
         alt=f"Cost in {currency} by provider, and how much of it belongs to resources",
         column_config={
-            "Provider": st.column_config.TextColumn(width=88),
+            "Provider": st.column_config.TextColumn(width=128),
             "By resource": st.column_config.ProgressColumn(
-                format="%.1f%%", min_value=0, max_value=100, color="primary", width=120
+                format="%.1f%%", min_value=0, max_value=100, color="primary", width=108
             ),
             **{
-                heading: st.column_config.NumberColumn(format="%,.2f", width=92, help=text)
+                heading: st.column_config.NumberColumn(format="%,.2f", width=88, help=text)
                 for heading, (_, text) in columns.items()
             },
         },

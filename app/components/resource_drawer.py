@@ -32,7 +32,12 @@ _LABELS: Final = {
     "iops": "IOPS",
     "vcpus": "vCPUs",
     "throughput_mbps": "Throughput (MiB/s)",
+    "attached_to": "Attached to",
+}
+_AT_THE_END: Final = {
     "created_at": "Made (UTC)",
+    "first_seen": "First seen",
+    "last_seen": "Last seen",
     "x_delivery_id": "Delivery",
 }
 
@@ -79,6 +84,12 @@ def _contents(current: Scope, query: ResourceQuery, row: dict[str, Any]) -> None
         _facts(row)
         st.subheader("Tags", anchor=False)
         _tags(row)
+        st.page_link(
+            "views/costs.py",
+            label="Costs of this account",
+            icon=":material/arrow_forward:",
+            query_params={"ccy": current.currency, "account": row["account_id"], "by": "Service"},
+        )
 
 
 def _badges(row: dict[str, Any]) -> None:
@@ -133,9 +144,14 @@ def _costs(current: Scope, query: ResourceQuery, row: dict[str, Any]) -> None:
 
 def _facts(row: dict[str, Any]) -> None:
     known = {name: value for name, value in row.items() if name not in _APART and value is not None}
-    order = [*(name for name in _LABELS if name in known), *(n for n in known if n not in _LABELS)]
+    # Columns that a provider brings later show without a hand.
+    others = [name for name in known if name not in _LABELS and name not in _AT_THE_END]
     st.table(
-        [{"": _label(name), " ": formats.escaped(_spelled(known[name]))} for name in order],
+        [
+            {"": _label(name), " ": formats.escaped(_spelled(known[name]))}
+            for name in (*_LABELS, *others, *_AT_THE_END)
+            if name in known
+        ],
         border="horizontal",
         hide_index=True,
         hide_header=True,
@@ -159,7 +175,8 @@ def _tags(row: dict[str, Any]) -> None:
 
 
 def _label(name: str) -> str:
-    return _LABELS.get(name) or name.removeprefix("x_").replace("_", " ").capitalize()
+    known = {**_LABELS, **_AT_THE_END}
+    return known.get(name) or name.removeprefix("x_").replace("_", " ").capitalize()
 
 
 def _spelled(value: Any) -> str:

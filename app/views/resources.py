@@ -57,7 +57,7 @@ def _cards(scope: Scope, query: ResourceQuery) -> None:
         cards.figure(
             "Active",
             f"{found['active']:,}",
-            f"{found['types']} types",
+            _counted(found["types"], "type"),
             note=f"{found['gone']:,} gone" if found["gone"] else None,
             arrow="off",
             help_text=f"In the newest inventory ({formats.day(found['last_day'])}), as filtered.",
@@ -92,10 +92,14 @@ def _cards(scope: Scope, query: ResourceQuery) -> None:
         cards.figure(
             "Providers",
             f"{found['providers']:,}",
-            f"{found['accounts']} accounts",
+            _counted(found["accounts"], "account"),
             arrow="off",
             help_text="With at least one active resource, as filtered.",
         )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _listing(scope: Scope, query: ResourceQuery) -> None:

@@ -467,6 +467,24 @@ def test_the_subscriptions_of_a_management_group_become_accounts(tmp_path: Path)
     assert "management_group" not in found[0].config
 
 
+def test_an_ordinary_account_finds_no_others(server: AzureServer) -> None:
+    assert list(AZURE.discover(account(server))) == []
+    assert server.requests == []
+
+
+def test_what_an_export_of_the_parent_holds_is_not_asked_again(tmp_path: Path) -> None:
+    below = Subscription(azure.OTHER, "Two")
+    with serving(tmp_path / "export", [], subscriptions=[below]) as server:
+        url = f"{server.blob_url}/exports/focus"
+        export = {"cost_source": "export_focus", "export_url": url, "discover": True}
+        parent = account(server, subscription_id=None, **export)
+        assert AZURE.datasets(parent) == ("costs",)
+        [found] = AZURE.discover(parent)
+    child = Account(found.slug, "azure", "Two", found.config)
+    assert AZURE.datasets(child) == ("resources",)
+    assert not {"export_url", "cost_source", "discover"} & set(found.config)
+
+
 def test_a_group_that_is_seen_in_part_is_an_error(tmp_path: Path) -> None:
     one = Subscription(SUBSCRIPTION, "One", management_group="corp")
     two = Subscription(azure.OTHER, "Two", management_group="corp")

@@ -23,7 +23,7 @@ from astraeus_pipeline.errors import AuthError, ConfigError
 from astraeus_pipeline.providers.azure.client import AzureClients
 from astraeus_pipeline.providers.azure.config import AzureConfig
 from astraeus_pipeline.providers.azure.costs import fetch_costs
-from astraeus_pipeline.providers.azure.discovery import found_below, subscriptions
+from astraeus_pipeline.providers.azure.discovery import find_subscriptions, subscriptions
 from astraeus_pipeline.providers.azure.exports import describe, fetch_exports, rows
 from astraeus_pipeline.providers.azure.records import batches
 from astraeus_pipeline.providers.azure.resources import fetch_resources
@@ -54,27 +54,23 @@ class AzureProvider(Provider):
 
         An account that only finds others has none.
         """
-        if account.config.get("subscription_id"):
+        config = _config(account)
+        if config.datasets:
+            return config.datasets
+        if config.subscription_id:
             return tuple(self.tables)
-        return ("costs",) if account.config.get("export_url") else ()
+        return ("costs",) if config.export_url else ()
 
     def discover(self, account: Account) -> Iterator[Discovered]:
-        """Yield the subscriptions under the account's management group, or all that it sees.
+        """Yield the subscriptions of the account's management group, or all that it sees.
 
+        Nothing where the configuration asks for neither.
         Raises: AuthError if some of the group's subscriptions may not be read; ConfigError,
         TransientError.
         """
         config = _config(account)
-        inherited = config.model_dump(exclude_defaults=True, exclude={"management_group"})
-        for found in found_below(AzureClients(account, config, is_attended=True)):
-            if found.id != config.subscription_id:
-                yield Discovered(
-                    slug=f"{account.slug[:26]}-{found.id}",
-                    name=found.name,
-                    external_id=found.id,
-                    config={**inherited, "subscription_id": found.id},
-                    state="active" if found.is_living else found.state,
-                )
+        if config.finds_others:
+            yield from find_subscriptions(AzureClients(account, config))
 
     def restatement_window(self, today: date, dataset: Dataset = "costs") -> DayRange:
         """Read the month under way, and the one before until its usage is closed (day 6).

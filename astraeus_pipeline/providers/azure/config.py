@@ -7,6 +7,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from astraeus_pipeline.contracts.columns import Dataset
+
 CostSource = Literal["query", "export_focus", "export_actual_amortized"]
 
 _GUID: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
@@ -29,6 +31,12 @@ class AzureConfig(BaseModel):
     )
     subscription_id: Guid | None = Field(
         default=None, description="Subscription to ingest; empty where others are only found"
+    )
+    datasets: tuple[Dataset, ...] = Field(
+        default=(), description="Datasets to ingest; empty: all. An export may hold others' costs"
+    )
+    discover: bool = Field(
+        default=False, description="Find the other subscriptions that the credentials see"
     )
     management_group: str | None = Field(
         default=None,
@@ -83,8 +91,13 @@ class AzureConfig(BaseModel):
         """Whether anything is asked of Azure: not where export files were copied to a folder."""
         urls = [each for each in (self.export_url, self.amortized_export_url) if each]
         is_remote = any(each.startswith("https://") for each in urls)
-        asks = self.cost_source == "query" or is_remote
+        asks = self.cost_source == "query" or is_remote or self.finds_others
         return bool(asks or self.control_scope or self.subscription_id)
+
+    @property
+    def finds_others(self) -> bool:
+        """Whether subscriptions below become accounts of their own."""
+        return self.discover or self.management_group is not None
 
     @property
     def is_public_cloud(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from astraeus_pipeline.contracts.account import Discovered
 from astraeus_pipeline.errors import AuthError
 from astraeus_pipeline.providers.azure.client import AzureClients
 
@@ -14,6 +15,17 @@ _DESCENDANTS: Final = (
     "/providers/Microsoft.Management/managementGroups/{}/descendants?api-version=2020-05-01"
 )
 _LIVING: Final = frozenset({"enabled", "warned", "pastdue"})
+# Where the parent finds Azure, the subscriptions below do too.
+_INHERITED: Final = (
+    "tenant_id",
+    "client_id",
+    "units_per_minute",
+    "authority",
+    "endpoint_url",
+    "ca_bundle",
+)
+# An export of the parent holds their costs: asked for again, the money would count twice.
+_WITHOUT_COSTS: Final = ("resources",)
 
 
 @dataclass(frozen=True)
@@ -49,12 +61,28 @@ def subscriptions(clients: AzureClients) -> list[Subscription]:
     )
 
 
-def found_below(clients: AzureClients) -> Iterator[Subscription]:
-    """Yield the subscriptions under the account's management group, or all without one.
+def find_subscriptions(clients: AzureClients) -> Iterator[Discovered]:
+    """Yield the subscriptions below the account but its own, as accounts.
 
     Raises: AuthError if the group holds subscriptions that the credentials may not read: leaving
     them out without a word would make a bill that looks complete.
     """
+    account, config = clients.account, clients.config
+    inherited = config.model_dump(mode="json", include=set(_INHERITED), exclude_defaults=True)
+    if config.cost_source != "query":
+        inherited["datasets"] = list(_WITHOUT_COSTS)
+    for found in _found_below(clients):
+        if found.id != config.subscription_id:
+            yield Discovered(
+                slug=f"{account.slug[:26]}-{found.id}",
+                name=found.name,
+                external_id=found.id,
+                config={**inherited, "subscription_id": found.id},
+                state="active" if found.is_living else found.state,
+            )
+
+
+def _found_below(clients: AzureClients) -> Iterator[Subscription]:
     readable = {each.id: each for each in subscriptions(clients)}
     group = clients.config.management_group
     wanted = set(readable) if group is None else set(_below(clients, group))
@@ -65,8 +93,7 @@ def found_below(clients: AzureClients) -> Iterator[Subscription]:
             " them.",
             hint="Assign the role Reader at the management group.",
         )
-    for identity in sorted(wanted):
-        yield readable[identity]
+    yield from (readable[identity] for identity in sorted(wanted))
 
 
 def _below(clients: AzureClients, group: str) -> Iterator[str]:
