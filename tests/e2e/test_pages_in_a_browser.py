@@ -113,38 +113,13 @@ def test_the_dashboard_leads_to_the_costs_of_all_services(page: Page, address: s
     assert page.get_by_role("heading", name="Cost by service").is_visible()
 
 
-def test_a_resource_opens_from_its_row_and_the_address_names_it(page: Page, address: str) -> None:
-    page.goto(f"{address}/resources?status=All&sort=Name")
-    _settle(page, "stDataFrame")
-    page.get_by_role("button", name="Page 2", exact=True).click()
-    page.wait_for_url("**page=2**")
-    _settle(page, "stDataFrame")
-    box = page.get_by_test_id("stDataFrame").last.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 16, box["y"] + 35 + 17)  # the mark of the first row
-    drawer = page.get_by_role("dialog")
-    drawer.wait_for()
-    assert parse_qs(urlparse(page.url).query)["resource"] == ["acme/i-048"]
-    assert drawer.get_by_text("web_048").first.is_visible()
-    shared = page.url
-    page.keyboard.press("Escape")
-    page.wait_for_url(lambda url: "resource=" not in url)
-    page.goto(shared)
-    page.get_by_role("dialog").get_by_text("m6i.large").wait_for()
-    page.keyboard.press("Escape")
-    page.wait_for_url(lambda url: "resource=" not in url)
-    with page.expect_download() as download:
-        page.get_by_test_id("stDownloadButton").get_by_role("button").click()
-    assert download.value.suggested_filename == f"resources_all_{THROUGH}.csv"
-
-
 def _first_card(page: Page) -> str:
     return page.get_by_test_id("stMetricValue").first.inner_text()
 
 
-def _settle(page: Page, drawn: str = "stVegaLiteChart") -> None:
+def _settle(page: Page) -> None:
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
-    page.get_by_test_id(drawn).first.wait_for()
+    page.get_by_test_id("stVegaLiteChart").first.wait_for()
     sleep(1.5)  # the canvas is drawn after the script has ended
 
 

@@ -110,8 +110,8 @@ def test_a_day_held_back_of_one_account_is_not_held_back_of_another() -> None:
         ({"astraeus/process": "elsewhere/1/1.0"}, None, False),
         ({".dagster/grpc_info": "{}"}, None, False),
         ({".dagster/grpc_info": "{}"}, 1.0, False),
-        ({".dagster/grpc_info": "{}"}, time.time() + 60, True),
-        ({}, time.time() + 60, False),
+        ({".dagster/grpc_info": "{}"}, time.time() + 86_400, True),
+        ({}, time.time() + 86_400, False),
     ],
     # Named: parallel workers must agree on ids, and the values hold times and process numbers.
     ids=["own", "reused id", "elsewhere", "no code server", "older code", "newer code", "unknown"],
