@@ -292,9 +292,18 @@ def _with_status(code: str) -> Any:
     return change
 
 
+def _emptied(parsed: dict[str, Any], **_: Any) -> None:
+    """Leave what botocore makes of a JSON document that is cut in half."""
+    for name in set(parsed) - {"ResponseMetadata"}:
+        del parsed[name]
+
+
 @pytest.mark.parametrize(
     ("event", "change", "dataset", "error", "says"),
     [
+        ("lambda.ListFunctions", _emptied, "resources", TransientError, "cut off"),
+        ("dynamodb.ListTables", _emptied, "resources", TransientError, "cut off"),
+        ("cloudwatch.GetMetricData", _emptied, "utilisation", TransientError, "cut off"),
         ("ec2.DescribeInstances", Looping("NextToken"), "resources", PayloadError, "token twice"),
         (
             "cloudwatch.GetMetricData",
@@ -406,4 +415,7 @@ def test_the_organization_is_read_to_its_last_page(
     assert [each.state for each in found if each.external_id == closed] == ["SUSPENDED"]
     bend_parsed(monkeypatch, "organizations.ListAccounts", Looping("NextToken"))
     with pytest.raises(PayloadError, match="token twice"):
+        list(AWS.discover(payer(moto)))
+    bend_parsed(monkeypatch, "organizations.ListAccounts", _emptied)
+    with pytest.raises(TransientError, match="cut off"):
         list(AWS.discover(payer(moto)))

@@ -80,6 +80,10 @@ class Warehouse:
         statuses = self.dbt("build", "--exclude-resource-type", "unit_test")
         assert not {n: s for n, s in statuses.items() if s in ("error", "fail", "skipped")}
 
+    def compiled(self, test: str) -> str:
+        """Return a test's SQL as the last build ran it."""
+        return (self.home / "target/compiled/astraeus/tests" / f"{test}.sql").read_text()
+
     def ask(self, query: str, role: Any = "reader") -> list[Any]:
         with self.database.connect(role) as conn:
             return conn.execute(query).fetchall()
@@ -376,3 +380,42 @@ def test_one_bill_added_as_two_accounts_is_pointed_out(warehouse: Warehouse) -> 
     assert warehouse.dbt("build")["accounts_do_not_overlap"] == "pass"
     warehouse.deliver([focus(SECOND, "4", sub_account_id="424242424242")], account="again")
     assert warehouse.dbt("build")["accounts_do_not_overlap"] == "warn"
+
+
+@pytest.mark.parametrize(
+    ("account", "change", "rule", "whose"),
+    [
+        # Cost Explorer's rows are mapped by us
+        ("cloud", "provider_name = null", "provider_name", "ours"),
+        ("cloud", "consumed_quantity = 1, consumed_unit = null", "consumed_unit", "ours"),
+        ("cloud", "service_category = 'Clouds'", "service_category_unknown", "ours"),
+        ("cloud", "charge_period_end = charge_period_start", "charge_period", "ours"),
+        # a FOCUS file's values are its issuer's
+        ("acme", "charge_category = 'Sale'", "charge_category", "the provider's"),
+        ("acme", "list_unit_price = 7, pricing_quantity = 2", "list_cost", "the provider's"),
+        # some are the provider's in any format
+        ("cloud", "billing_currency = 'USX'", "billing_currency", "the provider's"),
+        ("cloud", "effective_cost = billed_cost + 1", "unrelated_credit", "the provider's"),
+        # and some ours
+        ("acme", "service_subcategory = null", "service_subcategory", "ours"),
+        ("acme", "usage_date = usage_date - 1", "usage_date", "ours"),
+    ],
+)
+def test_focus_rules_catch(
+    warehouse: Warehouse, account: str, change: str, rule: str, whose: str
+) -> None:
+    """A planted lapse is an error where we answer for the value, else a warning."""
+    tests = {
+        "ours": warehouse.compiled("own_values_conform_to_focus"),
+        "the provider's": warehouse.compiled("charges_conform_to_focus"),
+    }
+    with warehouse.database.connect("dbt") as conn:
+        conn.execute(f"update marts.fct_charges set {change} where account_id = '{account}'")
+        found = {
+            owner: {(row[1], row[3]) for row in conn.execute(test)} for owner, test in tests.items()
+        }
+        conn.rollback()
+        before = {(row[1], row[3]) for row in conn.execute(tests["ours"])}
+    assert before == set()
+    assert (account, rule) in found.pop(whose)
+    assert (account, rule) not in next(iter(found.values()))

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.account import Discovered
 from astraeus_pipeline.providers.aws.client import AwsClients, translated
+from astraeus_pipeline.providers.aws.kind import listed
 
 _ACTIVE: Final = "ACTIVE"
 # The bill of a member is in its payer's: asked for again, its money would count twice.
@@ -27,7 +28,7 @@ def find_members(clients: AwsClients) -> Iterator[Discovered]:
     client = clients.client("organizations")
     with translated(clients.account, "listing the accounts of the organization"):
         for page in client.get_paginator("list_accounts").paginate():
-            for each in page.get("Accounts") or ():
+            for each in listed(page, "Accounts"):
                 if each["Id"] != own:
                     yield _member(clients, client.meta.partition, each)
 

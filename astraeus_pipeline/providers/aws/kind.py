@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from botocore.parsers import ResponseParserError
+
 Item = Mapping[str, Any]
 # What may be said of a thing that is paid for whether it is used or not; None: cannot be said.
 Attachment = Literal["attached", "idle"]
@@ -58,6 +60,17 @@ class Kind:
 def under(key: str) -> Callable[[Item], Iterator[Item]]:
     """Return a function that yields what stands in a page under `key`."""
     return lambda page: iter(page.get(key) or ())
+
+
+def listed(page: Item, key: str) -> list[Any]:
+    """Return what a JSON answer lists under `key`, which it has even where the list is empty.
+
+    Raises: ResponseParserError if it is absent: botocore takes a document that is cut off for an
+    answer without fields, and nothing would look deleted that is there.
+    """
+    if key not in page:
+        raise ResponseParserError(f"an answer without {key}")
+    return list(page[key] or ())
 
 
 def attachment(is_attached: bool) -> Attachment:

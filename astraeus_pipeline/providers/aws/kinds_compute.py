@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from astraeus_pipeline.providers.aws.kind import Item, Kind, Place, in_chunks, under
+from astraeus_pipeline.providers.aws.kind import Item, Kind, Place, in_chunks, listed
 
 _TYPES_AT_ONCE: Final = 100
 _CLUSTERS_AT_ONCE: Final = 100
@@ -129,7 +129,7 @@ KINDS: tuple[Kind, ...] = (
         "lambda:function",
         "lambda",
         "list_functions",
-        under("Functions"),
+        lambda page: iter(listed(page, "Functions")),
         _function,
         complete=_with_function_tags,
     ),
@@ -137,7 +137,7 @@ KINDS: tuple[Kind, ...] = (
         "ecs:cluster",
         "ecs",
         "list_clusters",
-        lambda page: ({"Arn": arn} for arn in page.get("clusterArns") or ()),
+        lambda page: ({"Arn": arn} for arn in listed(page, "clusterArns")),
         _ecs_cluster,
         complete=_described_ecs,
     ),
@@ -145,7 +145,7 @@ KINDS: tuple[Kind, ...] = (
         "eks:cluster",
         "eks",
         "list_clusters",
-        lambda page: ({"Name": name} for name in page.get("clusters") or ()),
+        lambda page: ({"Name": name} for name in listed(page, "clusters")),
         _eks_cluster,
         complete=_described_eks,
     ),

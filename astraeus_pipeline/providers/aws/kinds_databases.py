@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
-from astraeus_pipeline.providers.aws.kind import Item, Kind, Place, tags_of, under
+from astraeus_pipeline.providers.aws.kind import Item, Kind, Place, listed, tags_of, under
 
 _BYTES_PER_GIB: Final = Decimal(1024**3)
 _NANO: Final = Decimal("0.000000001")
@@ -157,7 +157,7 @@ KINDS: tuple[Kind, ...] = (
         "dynamodb:table",
         "dynamodb",
         "list_tables",
-        lambda page: ({"Name": name} for name in page.get("TableNames") or ()),
+        lambda page: ({"Name": name} for name in listed(page, "TableNames")),
         _table,
         complete=_described_tables,
     ),

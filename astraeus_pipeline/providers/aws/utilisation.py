@@ -14,7 +14,7 @@ from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
 from astraeus_pipeline.errors import AuthError, NotObtainable, PayloadError, TransientError
 from astraeus_pipeline.providers.aws.client import AwsClients, translated
 from astraeus_pipeline.providers.aws.gauges import GAUGES, Gauge
-from astraeus_pipeline.providers.aws.kind import Place, in_chunks
+from astraeus_pipeline.providers.aws.kind import Place, in_chunks, listed
 from astraeus_pipeline.providers.aws.stored import Page, Row, amount, pages, rejected, store
 
 KEPT_DAYS: Final = 455
@@ -160,7 +160,7 @@ def _series(
         for page in listing:
             usage.requests += 1
             usage.priced += 1
-            for metric in page.get("Metrics") or ():
+            for metric in listed(page, "Metrics"):
                 dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
                 # Series with further dimensions (a version, a zone) are parts of these.
                 if metric["MetricName"] in gauge.metrics and set(dimensions) == {gauge.dimension}:
@@ -194,7 +194,8 @@ def _statistics(
         usage.priced += len(request["MetricDataQueries"])
         with translated(clients.account, attempt):
             answer = place.client.get_metric_data(**request)
-        for result in answer.get("MetricDataResults") or ():
+            results = listed(answer, "MetricDataResults")
+        for result in results:
             _refuse_broken(clients.account.slug, attempt, result)
             partial.discard(result["Id"])
             if result.get("StatusCode") == "PartialData":

@@ -91,7 +91,8 @@ select
     upper(coalesce(costs.service_type, costs.usage_type, costs.billing_type)) as service_name,
     null::text as service_subcategory,
     null::text as sku_id,
-    costs.usage_type as sku_meter,
+    -- of no article that could be named: the kind of usage is in the description
+    null::text as sku_meter,
     null::jsonb as sku_price_details,
     null::text as sku_price_id,
     costs.account_locator as sub_account_id,

@@ -71,7 +71,7 @@ select
     upper(costs.service_type) as service_name,
     null::text as service_subcategory,
     null::text as sku_id,
-    costs.service_type as sku_meter,
+    null::text as sku_meter,
     null::jsonb as sku_price_details,
     null::text as sku_price_id,
     costs.account_locator as sub_account_id,
