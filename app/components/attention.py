@@ -14,12 +14,19 @@ from app.queries import periods
 from astraeus_pipeline.contracts.days import DayRange
 
 _HELD: Final = {
-    "blocked": ("Blocked", "rows in quarantine keep them out of every figure"),
+    "blocked": ("Blocked", "rows in quarantine, or rows that do not tie out, keep them out"),
     "refused": (
         "Refused",
-        "the delivery shrank suspiciously; `astraeus delivery accept` lets it in",
+        "the delivery shrank or differs from the provider's total; `astraeus delivery accept`"
+        " lets it in",
     ),
     "gap": ("Gap", "not delivered, though later days were"),
+}
+_COMPARED: Final = {
+    "control_total": "the delivery and the provider's total",
+    "daily_vs_control": "the figures and the provider's total",
+    "ledger_vs_raw": "the delivery and the rows that stand",
+    "raw_vs_staging": "raw and mapped rows",
 }
 _SHOWN: Final = 6
 
@@ -79,14 +86,16 @@ def held_back(rows: Sequence[dict[str, Any]]) -> list[Item]:
 
 
 def residuals(rows: Sequence[dict[str, Any]]) -> list[Item]:
-    """Name the bills that differ from the provider's own total."""
+    """Name the days whose figures differ between two layers, or from the provider's own total."""
     return [
         Item(
             "Does not tie out",
             "balance",
             "red",
-            f"**{row['account_id']}** differs from the provider's total",
-            f"Residual {formats.spelled(row['residual'])}, deliveries refused: {row['deliveries']}",
+            f"**{row['account_id']}**: {_days(row['days'])} with a residual",
+            f"{_range(row)}: {_COMPARED.get(row['check_name'], row['check_name'])} differ by up to"
+            f" {formats.spelled(row['residual'])} {row['currency']};"
+            f" `astraeus reconcile --account {row['account_id']} --state blocked` lists them",
         )
         for row in rows
     ]

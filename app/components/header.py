@@ -55,6 +55,6 @@ def _accounts(scope: Scope) -> None:
         hide_index=True,
     )
     st.caption(
-        "Final: the provider will not restate these days. Held back: days with rows in quarantine"
-        " or refused as suspicious; they are in no figure."
+        "Final: by the provider's own rule, or invoiced. Held back: days with rows in quarantine,"
+        " refused, or not tying out; their newest delivery is in no figure."
     )

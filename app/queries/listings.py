@@ -26,9 +26,9 @@ ACCOUNTS: Final = _fixed(
 )
 
 HELD_BACK: Final = _fixed(
-    "select account_id, state, min(usage_date) as first_day, max(usage_date) as last_day,"
-    " count(*) as days from marts.fct_freshness"
-    " where dataset = 'costs' and state in ('blocked', 'refused', 'gap')"
+    "select account_id, coalesce(held_back, 'gap') as state, min(usage_date) as first_day,"
+    " max(usage_date) as last_day, count(*) as days from marts.fct_freshness"
+    " where dataset = 'costs' and (held_back is not null or is_gap)"
     " group by 1, 2 order by 1, 2"
 )
 
@@ -41,7 +41,10 @@ RESTATED: Final = _fixed(
 )
 
 RESIDUALS: Final = _fixed(
-    "select account_id, count(*) as deliveries, max(largest_residual) as residual"
-    " from marts.fct_deliveries where state = 'refused' and largest_residual > 0"
-    " and finished_at > now() - interval '14 days' group by 1 order by 1"
+    "select account_id, currency, min(first_day) as first_day, max(last_day) as last_day,"
+    " count(distinct first_day) as days,"
+    " (array_agg(residual order by abs(residual) desc))[1] as residual,"
+    " (array_agg(check_name order by abs(residual) desc))[1] as check_name"
+    " from marts.fct_reconciliations where state = 'blocked' and currency is not null"
+    " group by 1, 2 order by 1, 2"
 )

@@ -10,6 +10,7 @@ import typer
 from astraeus_pipeline.cli import (
     account,
     backfill,
+    costs,
     db,
     delivery,
     demo,
@@ -17,6 +18,7 @@ from astraeus_pipeline.cli import (
     failures,
     focus,
     keys,
+    reconcile,
     status,
     up,
 )
@@ -46,6 +48,8 @@ app.command("up")(up.up)
 app.command("stop")(up.stop)
 app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
+app.command("costs")(costs.costs)
+app.command("reconcile")(reconcile.reconcile)
 app.command("doctor")(doctor.doctor)
 app.command("focus")(focus.focus)
 app.add_typer(account.app, name="account", help="Add, list, test, pause and remove accounts.")

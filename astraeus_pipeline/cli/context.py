@@ -5,8 +5,9 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +35,25 @@ def connected(role: Role) -> Iterator[psycopg.Connection]:
     database = open_migrated(Settings.from_env())
     with database.connect(role, autocommit=True) as conn:
         yield conn
+
+
+def asked_marts(query: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Ask the marts as the reader role; one dict a row, decimals exact.
+
+    Raises: ConfigError while the marts have not been built.
+    """
+    from psycopg import errors
+    from psycopg.rows import dict_row
+
+    with connected("reader") as conn:
+        cursor = conn.cursor(row_factory=dict_row)
+        try:
+            return cursor.execute(query.encode(), parameters).fetchall()
+        except (errors.UndefinedTable, errors.UndefinedFunction):
+            raise ConfigError(
+                "The marts have not been built yet.",
+                hint="Ingest an account (`astraeus backfill`), or run `astraeus demo`.",
+            ) from None
 
 
 def key_ring() -> KeyRing:

@@ -20,10 +20,9 @@ def show(database: Database) -> None:
         ).fetchall()
         ties: dict[str, str] = dict(
             conn.execute(
-                "select account_id, count(*) || ' totals, largest residual '"
-                " || trim_scale(max((control ->> 'residual')::numeric))"
-                " from marts.fct_deliveries, jsonb_array_elements(control_totals) as control"
-                " group by 1"
+                "select account_id, string_agg(count || ' ' || state, ', ' order by count desc)"
+                " from (select account_id, state, count(*) as count from marts.fct_reconciliations"
+                " group by 1, 2) as counted group by 1"
             ).fetchall()
         )
         restated = conn.execute(
@@ -32,7 +31,8 @@ def show(database: Database) -> None:
             " group by 1, 4 order by 1"
         ).fetchall()
         states = conn.execute(
-            "select state, count(*) from marts.fct_freshness where dataset = 'costs'"
+            "select coalesce(held_back, state), count(*) from marts.fct_freshness"
+            " where dataset = 'costs'"
             " group by 1 order by 2 desc"
         ).fetchall()
         found = conn.execute(
@@ -49,12 +49,9 @@ def show(database: Database) -> None:
             "to",
             "billed",
             "effective",
-            "provider's totals",
+            "reconciliations",
         ],
-        (
-            [*row[:5], f"{row[5]:,.2f}", f"{row[6]:,.2f}", ties.get(row[0], "none given")]
-            for row in costs
-        ),
+        ([*row[:5], f"{row[5]:,.2f}", f"{row[6]:,.2f}", ties.get(row[0], "none")] for row in costs),
     )
     print_table(
         "Restated since the first load", ["account", "days", "change", "currency"], restated

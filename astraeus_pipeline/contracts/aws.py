@@ -30,6 +30,7 @@ AWS_COSTS = RawTable(
     currency="currency",
     service="service",
     charge_category="record_type",
+    history_keys=("is_estimated",),
 )
 
 AWS_RESOURCES = RawTable(
@@ -154,6 +155,23 @@ AWS_COSTS_CUR = RawTable(
     currency="line_item_currency_code",
     service="line_item_product_code",
     charge_category="line_item_line_item_type",
+    history_keys=(
+        "product_product_name",
+        "reservation_reservation_a_r_n",
+        "split_line_item_parent_resource_id",
+        "bill_invoice_id",
+        "savings_plan_net_savings_plan_effective_cost",
+        "savings_plan_savings_plan_effective_cost",
+        "savings_plan_total_commitment_to_date",
+        "savings_plan_used_commitment",
+        "reservation_net_effective_cost",
+        "reservation_effective_cost",
+        "reservation_net_unused_amortized_upfront_fee_for_billing_period",
+        "reservation_unused_amortized_upfront_fee_for_billing_period",
+        "reservation_net_unused_recurring_fee",
+        "reservation_unused_recurring_fee",
+        "pricing_public_on_demand_cost",
+    ),
 )
 
 AWS_COSTS_FOCUS = focus_table(

@@ -86,6 +86,8 @@ AZURE_COSTS_EXPORT = RawTable(
     currency="billing_currency",
     service="meter_category",
     charge_category="charge_type",
+    history_keys=("invoice_id", "pricing_currency", "unit_of_measure", "quantity"),
+    history_rates=("unit_price", "pay_g_price"),
 )
 
 # Azure's list and contracted costs are 0 where it has no price, so their sums are no one's total.
@@ -99,6 +101,7 @@ AZURE_COSTS_FOCUS = RawTable(
     currency="billing_currency",
     service="service_name",
     charge_category="charge_category",
+    history_keys=("invoice_id", "list_cost", "contracted_cost", "payload.x_SkuMeterCategory"),
 )
 
 AZURE_RESOURCES = RawTable(

@@ -79,7 +79,11 @@ class RawTable:
     `cost_types` names the money columns, `currency` the column with their ISO code (None where
     the table holds no money), `service` and `charge_category` the columns whose change
     `raw.restatements` reports. `shape` tells tables of one dataset apart where a provider delivers
-    it in several formats: an API's answers, an export's files.
+    it in several formats: an API's answers, an export's files. `history_keys` are the columns
+    beside these that staging's service, charge category, costs, finality or invoice depend on:
+    what a replaced day was is kept summed by them (numbers among them are summed, too; one field of
+    a jsonb column is `payload.x_Name`). `history_rates` are numbers that amounts are multiplied by
+    there: they are kept as they are.
     """
 
     provider: str
@@ -91,6 +95,26 @@ class RawTable:
     service: str | None = None
     charge_category: str | None = None
     shape: str | None = None
+    history_keys: tuple[str, ...] = ()
+    history_rates: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Columns that rows are grouped by where only their sums are kept."""
+        named = (
+            *(self.currency, self.service, self.charge_category),
+            *(*self.history_keys, *self.history_rates),
+        )
+        return tuple(dict.fromkeys(name for name in named if name and name not in self.amounts))
+
+    @property
+    def amounts(self) -> tuple[str, ...]:
+        """Columns that are summed there: the costs, and numbers among the history keys."""
+        numeric = {column.name for column in self.vendor_columns if column.type == "numeric"}
+        return (
+            *self.cost_types,
+            *(name for name in self.history_keys if name in numeric - {*self.cost_types}),
+        )
 
     @property
     def name(self) -> str:

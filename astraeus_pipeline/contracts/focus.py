@@ -83,6 +83,7 @@ def focus_table(provider: str, shape: str | None, description: str) -> RawTable:
         currency="billing_currency",
         service="service_name",
         charge_category="charge_category",
+        history_keys=("invoice_id",),
     )
 
 

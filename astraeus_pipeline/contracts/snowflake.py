@@ -38,6 +38,7 @@ SNOWFLAKE_COSTS = RawTable(
     currency="currency",
     service="service_type",
     charge_category="billing_type",
+    history_keys=("usage_type", "is_adjustment"),
 )
 
 SNOWFLAKE_COSTS_METERING = RawTable(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from astraeus_pipeline.errors import PayloadError
@@ -22,11 +24,22 @@ class Entry(NamedTuple):
     rows: int | None
 
 
+class Total(NamedTuple):
+    """What a manifest says that its files sum to, on a day or (None) altogether."""
+
+    day: date | None
+    currency: str
+    cost_type: str
+    amount: Decimal
+
+
 @dataclass(frozen=True)
 class Manifest:
     """One run: its files with the rows announced for each (None if not), and where it governs.
 
     `scope` is the export's folder: files in it that no manifest of the month lists are old.
+    `totals` are what a plain manifest states in "totals": [{"day": "2026-10-05", "currency": "USD",
+    "BilledCost": "12.50"}], amounts as text or numbers.
     """
 
     path: str
@@ -34,6 +47,7 @@ class Manifest:
     written: datetime
     month: date | None
     files: Mapping[StoredFile, int | None]
+    totals: tuple[Total, ...] = ()
 
     def governs(self, file: StoredFile) -> bool:
         """Whether a file lies in this manifest's export."""
@@ -60,7 +74,12 @@ def parse(file: StoredFile, text: bytes, listing: Iterable[StoredFile]) -> Manif
         if not name.endswith("/")
     }
     return Manifest(
-        file.path, _scope(file.path), _written(document, file), _month(document, file), files
+        file.path,
+        _scope(file.path),
+        _written(document, file),
+        _month(document, file),
+        files,
+        tuple(_totals(document, file)),
     )
 
 
@@ -70,7 +89,7 @@ def read(file: StoredFile, text: bytes) -> tuple[Any, list[Entry]]:
     Raises: PayloadError if it is none of the known kinds.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_float=Decimal)
         return document, [Entry(*each) for each in _entries(document)]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise PayloadError(f"{file.path} is not a manifest that can be read: {error!r}.") from error
@@ -93,6 +112,22 @@ def _entries(document: Any) -> Iterator[tuple[str, int | None, int | None]]:
             entry = {"path": each} if isinstance(each, str) else each
             name = entry.get("path") or entry["name"]
             yield name, _number(entry.get("bytes")), _number(entry.get("rows"))
+
+
+def _totals(document: Any, file: StoredFile) -> Iterator[Total]:
+    """Yield the totals that a plain manifest states.
+
+    Raises: PayloadError for one that cannot be read: an unread total must not pass as none.
+    """
+    try:
+        for stated in document.get("totals") or ():
+            day = date.fromisoformat(stated["day"]) if stated.get("day") else None
+            for name, amount in stated.items():
+                if name not in ("day", "currency") and amount is not None:
+                    cost_type = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+                    yield Total(day, stated["currency"], cost_type, Decimal(str(amount)))
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+        raise PayloadError(f"{file.path}: its totals cannot be read: {error!r}.") from error
 
 
 def _number(value: Any) -> int | None:

@@ -10,18 +10,22 @@ from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import PayloadError, PermanentError
 from astraeus_pipeline.exports import manifests, versions
 from astraeus_pipeline.exports.contents import Contents, Inspector, MonthContents
-from astraeus_pipeline.exports.manifests import Manifest
+from astraeus_pipeline.exports.manifests import Manifest, Total
 from astraeus_pipeline.exports.store import Store, StoredFile
 
 
 @dataclass(frozen=True)
 class MonthFiles:
-    """The current files of one billing month, the last day they charge for, rows if announced."""
+    """The current files of one billing month, the last day they charge for, rows if announced.
+
+    `totals` are what manifests state of just these files.
+    """
 
     month: date
     files: tuple[StoredFile, ...]
     last_day: date | None
     expected_rows: int | None
+    totals: tuple[Total, ...] = ()
 
 
 def select(
@@ -81,6 +85,7 @@ def _month_files(
         tuple(dict.fromkeys(files)),
         max((each.last_day for each in held if each and each.last_day), default=None),
         None if loose and holding else _expected(governing, inspector),
+        () if (loose and holding) or len(governing) != 1 else governing[0].totals,
     )
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.orchestration import discovery, schedules, sensors
 from astraeus_pipeline.orchestration.ingest import raw_asset
+from astraeus_pipeline.orchestration.reconciling import reconciliations_check
 from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.orchestration.transform import dbt_resource, transformation_assets
 from astraeus_pipeline.providers.base import Provider
@@ -39,6 +40,7 @@ def build_definitions() -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[*(raw_asset(*each) for each in _datasets()), *transformations],
+        asset_checks=[reconciliations_check()] if transformations else [],
         jobs=[*jobs.values(), discovery.discover_accounts, *([marts] if transformations else [])],
         schedules=[
             *(schedules.daily_schedule(*each, job) for each, job in jobs.items()),

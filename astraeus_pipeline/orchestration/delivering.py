@@ -19,9 +19,10 @@ from astraeus_pipeline.errors import AstraeusError, DatabaseError, TransientErro
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import ledger
+from astraeus_pipeline.warehouse.acceptances import Acceptance
 from astraeus_pipeline.warehouse.engine import Database, open_database
 from astraeus_pipeline.warehouse.landing import LandingStore, StoredPayload
-from astraeus_pipeline.warehouse.loader import Acceptance, LoadOptions, LoadResult, load
+from astraeus_pipeline.warehouse.loader import LoadOptions, LoadResult, load
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def deliver(
 def reload(
     ingestion: Ingestion, provider: Provider, uri: str, acceptance: Acceptance
 ) -> LoadResult:
-    """Load a stored payload again because a person accepts what the loader refused.
+    """Load days of a stored payload because a person accepts what the loader refused.
 
     Raises: AstraeusError.
     """

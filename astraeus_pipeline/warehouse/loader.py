@@ -15,7 +15,16 @@ from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, RowBatch
 from astraeus_pipeline.errors import LoadError
-from astraeus_pipeline.warehouse import ddl, ledger, restatements, standing_rows, tie_out
+from astraeus_pipeline.warehouse import (
+    acceptances,
+    ddl,
+    history,
+    ledger,
+    restatements,
+    standing_rows,
+    tie_out,
+)
+from astraeus_pipeline.warehouse.acceptances import Acceptance
 from astraeus_pipeline.warehouse.copy import RowOwner, copy_batches
 from astraeus_pipeline.warehouse.landing import StoredPayload
 from astraeus_pipeline.warehouse.ledger import Conclusion
@@ -24,14 +33,6 @@ from astraeus_pipeline.warehouse.survey import Slice, Survey, slice_keys
 from astraeus_pipeline.warehouse.verdicts import Judge, Standing, Verdict, settled_before
 
 Read = Callable[[], Iterable[RowBatch]]
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """Who lets a refused payload in, and why."""
-
-    by: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -122,12 +123,16 @@ class _Load:
         )
         self.owner = RowOwner(fetched.account_id, self.delivery_id)
         self.survey = Survey(table)
+        self.objections = tie_out.Objections(())
 
     def run(self) -> LoadResult:
         if self.is_repeat:
             return self._see_again()
         standing = ledger.standing(self.conn, self.fetched)
-        is_first = all(stands.delivery_id is None for stands in standing.values())
+        # A person lets single days in, so their payload is never copied as a whole.
+        is_first = self.options.acceptance is None and all(
+            stands.delivery_id is None for stands in standing.values()
+        )
         conclusion = self._fill_empty(standing) if is_first else None
         if conclusion is None:
             conclusion = self._replace(standing, is_surveyed=is_first)
@@ -180,6 +185,7 @@ class _Load:
         for name, chosen in by_table.items():
             account_id = self.fetched.account_id
             totals |= standing_rows.totals(self.conn, tables[name], account_id, chosen)
+            history.keep(self.conn, tables[name], self.owner, chosen)
             standing_rows.delete(self.conn, tables[name], account_id, chosen)
         return totals
 
@@ -191,15 +197,33 @@ class _Load:
             is_accepted=self.options.acceptance is not None,
         )
         verdicts = judge.judge(self.fetched, self.survey, standing)
-        objections = tie_out.compare(self.fetched, self.survey)
-        if self.options.acceptance is None:
-            verdicts = {
-                each: _refused(verdict, objections.against(each.usage_date))
-                for each, verdict in verdicts.items()
-            }
+        objections = self.objections = tie_out.compare(self.fetched, self.survey)
+        if self.options.acceptance:
+            days = self.options.acceptance.days
+            verdicts = {each: v for each, v in verdicts.items() if each.usage_date in days}
+        else:
+            verdicts = self._refused(verdicts)
         if objections.whole and not verdicts:
             return Conclusion("refused", objections.whole, {}, objections.controls)
         return Conclusion(_state(verdicts), _reason(verdicts), verdicts, objections.controls)
+
+    def _refused(self, verdicts: Mapping[Slice, Verdict]) -> dict[Slice, Verdict]:
+        """Refuse the slices that something speaks against; those in quarantine are held already.
+
+        What a person has accepted of equal rows stays accepted.
+        """
+        against = {each: self.objections.against(each.usage_date) for each in verdicts}
+        if not any(against.values()):
+            return dict(verdicts)
+        accepted = acceptances.standing(self.conn, self.fetched)
+        return {
+            each: Verdict("refused", verdict.facts, against[each])
+            if against[each]
+            and verdict.outcome != "blocked"
+            and (each, verdict.facts.digest, against[each]) not in accepted
+            else verdict
+            for each, verdict in verdicts.items()
+        }
 
     def _refuse_strays(self) -> None:
         """Refuse answers about other days than asked: the question was misunderstood."""
@@ -232,6 +256,17 @@ class _Load:
                 self.options.acceptance.by,
                 self.options.acceptance.reason,
             )
+            acceptances.note(
+                self.conn,
+                self.fetched,
+                self.delivery_id,
+                self.options.acceptance,
+                {
+                    each: (verdict.facts.digest, self.objections.against(each.usage_date))
+                    for each, verdict in verdicts.items()
+                    if verdict.outcome != "blocked"
+                },
+            )
         return LoadResult(
             self.delivery_id,
             self.fetched.account_id,
@@ -241,13 +276,6 @@ class _Load:
             conclusion,
             ledger.sums_as_json(self.survey.sums()),
         )
-
-
-def _refused(verdict: Verdict, objection: str | None) -> Verdict:
-    """Refuse a slice that something speaks against; one in quarantine is held back already."""
-    if objection is None or verdict.outcome == "blocked":
-        return verdict
-    return Verdict("refused", verdict.facts, objection)
 
 
 def _state(verdicts: Mapping[Slice, Verdict]) -> ledger.State:

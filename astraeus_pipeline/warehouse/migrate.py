@@ -31,7 +31,10 @@ _SCHEMAS: Final[dict[str, Role]] = {
     "intermediate": "dbt",
     "marts": "dbt",
 }
-_LEDGER: Final = ("deliveries", "delivery_days", "partitions", "restatements", "quarantine")
+_LEDGER: Final = (
+    *("deliveries", "delivery_days", "partitions", "restatements", "quarantine"),
+    *("superseded", "acceptances"),
+)
 # Credentials stay with the app role: dbt sees what a mart may show.
 _ACCOUNT_COLUMNS: Final = (
     "id, slug, provider, name, state, created_at, updated_at, parent, external_id"

@@ -17,7 +17,7 @@ from astraeus_pipeline.warehouse.copy import RowOwner
 from astraeus_pipeline.warehouse.survey import Slice, SliceFacts, Sums
 
 # Few days go as an array that the index answers; the pairs tell apart slices of one day.
-_IN_SLICES = (
+IN_SLICES = (
     "account_id = %(account)s and usage_date = any(%(days)s)"
     " and (usage_date, billing_period) in"
     " (select * from unnest(%(days)s::date[], %(periods)s::date[]))"
@@ -53,13 +53,13 @@ def totals(
         group=sql.SQL(", ").join(group),
         sums=_sums(table),
         table=sql.Identifier("raw", table.name),
-        scope=sql.SQL(_IN_SLICES),
+        scope=sql.SQL(IN_SLICES),
     )
     return {
         (Slice(row[0], row[1]), row[2], row[3], row[4]): Totals(
             row[5], dict(zip(table.cost_types, row[6:], strict=True))
         )
-        for row in conn.execute(query, _parameters(account_id, chosen))
+        for row in conn.execute(query, slice_parameters(account_id, chosen))
     }
 
 
@@ -71,9 +71,9 @@ def delete(
     if chosen:
         conn.execute(
             sql.SQL("delete from {} where {}").format(
-                sql.Identifier("raw", table.name), sql.SQL(_IN_SLICES)
+                sql.Identifier("raw", table.name), sql.SQL(IN_SLICES)
             ),
-            _parameters(account_id, chosen),
+            slice_parameters(account_id, chosen),
         )
 
 
@@ -141,7 +141,8 @@ def _sums(table: RawTable) -> sql.Composed:
     )
 
 
-def _parameters(account_id: str, slices: list[Slice]) -> dict[str, Any]:
+def slice_parameters(account_id: str, slices: list[Slice]) -> dict[str, Any]:
+    """Return the parameters of `IN_SLICES`."""
     return {
         "account": account_id,
         "days": [each.usage_date for each in slices],

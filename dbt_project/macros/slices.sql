@@ -55,8 +55,11 @@
     {{ local_md5(sums | sort | join(',')) }}
 {%- endmacro %}
 
-{# Pre-hook: note the changed slices and delete their days from the mart. #}
-{% macro open_increment(upstream) %}
+{#
+    Pre-hook: note the changed slices and delete their days from the mart; `except_blocked` leaves out
+    the days that int_days_blocked holds back.
+#}
+{% macro open_increment(upstream, except_blocked=false) %}
     {%- if execute and flags.WHICH in ('run', 'build') -%}
     select pg_advisory_xact_lock(hashtextextended('{{ this }}', 0));
     {% if not is_incremental() %}
@@ -72,6 +75,12 @@
     where
         built.delivery_id is distinct from upstream.delivery_id
         or built.logic is distinct from '{{ logic_of(model.unique_id) }}';
+    {% if except_blocked %}
+    -- a day held back keeps what it was built from
+    delete from {{ changed_slices() }} as changed
+    using intermediate.int_days_blocked as blocked
+    where blocked.account_id = changed.account_id and blocked.usage_date = changed.usage_date;
+    {% endif %}
     analyze {{ changed_slices() }};
     {% if is_incremental() %}
     delete from {{ this }} as mart

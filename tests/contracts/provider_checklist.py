@@ -170,6 +170,16 @@ def _sources(key: str, provider: Provider | None, project: Project) -> Iterator[
         yield f"sources.yml does not describe raw.{name}"
 
 
+def _tie_out(key: str, provider: Provider | None, project: Project) -> Iterator[str]:
+    known = project.text("dbt_project/macros/raw_costs.sql")
+    for table in RAW_TABLES:
+        if (table.provider, table.dataset) == (key, "costs") and f"'{table.name}':" not in known:
+            yield f"macros/raw_costs.sql does not say how raw.{table.name} becomes FOCUS's costs"
+    rules = project.text("dbt_project/seeds/provider_rules.csv").splitlines()
+    if not any(line.startswith(f"{key},") for line in rules):
+        yield f"seeds/provider_rules.csv does not say when days of {key} are settled and final"
+
+
 def _sandbox(key: str, provider: Provider | None, project: Project) -> Iterator[str]:
     if not project.has(f"astraeus_pipeline/sandbox/{FAMILIES.get(key, key)}*"):
         yield f"astraeus_pipeline/sandbox/{key}.py, the emulator of demo and tests, is missing"
@@ -239,6 +249,7 @@ STEPS: Final[Mapping[str, Check]] = {
     "Errors": _errors,
     "Sources": _sources,
     "Staging": _staging,
+    "Tie-out and history": _tie_out,
     "Sandbox": _sandbox,
     "Tests": _tests,
     "Fault table": _faults,

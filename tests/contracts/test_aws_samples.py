@@ -157,7 +157,7 @@ def test_final_file_replaces_the_open_one_without_a_delta(sampled: Sampled) -> N
     assert sampled.warehouse.ask(
         "select distinct state from marts.fct_freshness where account_id = 'nise'"
         f" and usage_date between '{august.first}' and '{august.last}'"
-    ) == [("final",)]
+    ) == [("invoiced",)]
 
 
 def test_services_regions_and_tags_are_the_line_s_own(sampled: Sampled) -> None:

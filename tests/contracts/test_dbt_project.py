@@ -149,6 +149,8 @@ def test_charges_have_the_columns_of_focus(manifest: Node, model: str) -> None:
 def test_staging_reads_one_source_each_and_nothing_else_reads_raw_costs(manifest: Node) -> None:
     costs = {f"source.astraeus.raw.{table.name}" for table in RAW_TABLES}
     for model in models(manifest):
+        if model["name"] == "int_raw_sums":  # what staging is held against
+            continue
         sources = costs & set(model["depends_on"]["nodes"])
         assert len(sources) == (1 if model["schema"] == "staging" else 0), model["name"]
 

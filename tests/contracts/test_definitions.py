@@ -60,6 +60,14 @@ def test_accounts_are_looked_for_every_day(definitions: dg.Definitions) -> None:
     assert daily.job_name == "discover_accounts"
 
 
+def test_reconciliations_are_checked_with_every_build(definitions: dg.Definitions) -> None:
+    from astraeus_pipeline.orchestration import reconciling, sensors
+
+    job = definitions.resolve_job_def(sensors.MARTS_JOB)
+    keys = job.asset_layer.asset_graph.asset_check_keys if job.asset_layer else set()
+    assert dg.AssetCheckKey(reconciling.MART, "no_residual") in keys
+
+
 def test_lineage_leads_from_raw_to_the_marts(definitions: dg.Definitions) -> None:
     graph = definitions.get_repository_def().asset_graph
     found = graph.get(dg.AssetKey(["marts", "fct_daily_costs"]))

@@ -15,8 +15,9 @@ from astraeus_pipeline.contracts import AWS_COSTS, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Reject, RowBatch
 from astraeus_pipeline.errors import LoadError
+from astraeus_pipeline.warehouse.acceptances import Acceptance
 from astraeus_pipeline.warehouse.engine import Database
-from astraeus_pipeline.warehouse.loader import Acceptance, LoadOptions, LoadResult, load
+from astraeus_pipeline.warehouse.loader import LoadOptions, LoadResult, load
 from tests.fixtures.charges import MONTH, batch, charge, fetched, payload
 
 pytestmark = pytest.mark.integration
@@ -140,7 +141,8 @@ def test_a_settled_day_whose_money_collapses_is_refused_until_a_person_accepts(
 ) -> None:
     deliver(conn, "a", [charge(SETTLED_DAY, "100")])
     assert deliver(conn, "b", [charge(SETTLED_DAY, "49.99")]).state == "refused"
-    accepted = LoadOptions(TODAY, 3, acceptance=Acceptance("dana", "credit agreed by phone"))
+    agreed = Acceptance("dana", "credit agreed by phone", 2, frozenset({SETTLED_DAY}))
+    accepted = LoadOptions(TODAY, 3, acceptance=agreed)
     assert deliver(conn, "b", [charge(SETTLED_DAY, "49.99")], options=accepted).state == "loaded"
     assert one(conn, "select accepted_by, accepted_reason from raw.deliveries where id = 3") == (
         "dana",
@@ -185,6 +187,40 @@ def test_a_payload_that_contradicts_its_control_total_is_refused(conn: psycopg.C
     assert deliver(conn, "b", [charge(OPEN_DAY, "1.01")], controls=(control("1.01"),)).state == (
         "loaded"
     )
+
+
+def test_an_accepted_day_stays_accepted_until_another_delivery_comes(
+    conn: psycopg.Connection,
+) -> None:
+    """Two refused days, one let in: an equal delivery stays, other rows or totals are judged."""
+    days = DayRange(OPEN_DAY - timedelta(days=1), OPEN_DAY)
+    rows = [charge(day, "1.00") for day in days]
+
+    def stated(amount: str) -> tuple[ControlTotal, ...]:
+        day_by_day = (DayRange(day, day) for day in days)
+        return tuple(
+            ControlTotal(day, "USD", "billed_cost", Decimal(amount), "test total")
+            for day in day_by_day
+        )
+
+    refused = deliver(conn, "a", rows, controls=stated("1.01"))
+    assert refused.days("refused") == list(days)
+    one_day = Acceptance("dana", "rebate outside of the bill", refused.delivery_id, {OPEN_DAY})
+    accepted = LoadOptions(TODAY, 3, acceptance=one_day)
+    let_in = deliver(conn, "a", rows, options=accepted, controls=stated("1.01"))
+    assert let_in.days("replaced") == [OPEN_DAY]
+    assert billed(conn) == {OPEN_DAY: Decimal(1)}
+    assert one(conn, "select usage_date from raw.partitions where state = 'refused'") == days.first
+    again = deliver(conn, "again", rows, controls=stated("1.01"))
+    assert (again.days("unchanged"), again.days("refused")) == ([OPEN_DAY], [days.first])
+    for name, cost, total in (("total", "1.00", "1.02"), ("rows", "1.005", "1.01")):
+        other = [charge(day, cost) for day in days]
+        assert deliver(conn, name, other, controls=stated(total)).days("refused") == list(days)
+    assert one(
+        conn,
+        "select accepted_by, reason, refused_delivery_id, delivery_id, objection like '%-0.01'"
+        " from raw.acceptances",
+    ) == ("dana", "rebate outside of the bill", refused.delivery_id, let_in.delivery_id, True)
 
 
 def test_rounding_of_the_control_total_is_allowed_and_no_more(conn: psycopg.Connection) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.contracts.columns import Dataset, RawTable
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part, RowBatch
+from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing, Part, RowBatch
 from astraeus_pipeline.contracts.focus import FOCUS_COSTS
 from astraeus_pipeline.contracts.windows import open_months
 from astraeus_pipeline.errors import ConfigError, NotObtainable, PermanentError
@@ -107,6 +107,7 @@ class FocusProvider(Provider):
                     source_name=store.url,
                     parts=reading.with_order(data, config.date_order, landing),
                     billing_period=found.month,
+                    controls=tuple(_controls(found)),
                     expected_rows=found.expected_rows if len(data) == len(found.files) else None,
                 )
         except PermanentError as error:
@@ -149,6 +150,13 @@ def _header(store: FileStore, file: StoredFile) -> list[str]:
     with OpenFile(file.path, file.media_type, lambda: store.open(file)).read() as table:
         _DIALECT.match(table.names, file.path)
         return table.names
+
+
+def _controls(found: selection.MonthFiles) -> Iterator[ControlTotal]:
+    """Yield what the month's manifest says that its files sum to: the same figures, so exactly."""
+    for day, currency, cost_type, amount in found.totals:
+        days = DayRange.of_month(found.month) if day is None else DayRange(day, day)
+        yield ControlTotal(days, currency, cost_type, amount, "manifest of the files")
 
 
 def _days(found: selection.MonthFiles, asked: DayRange) -> DayRange:

@@ -15,6 +15,10 @@ select
     max(partitions.seen_at) as seen_at,
     max(partitions.changed_at) as changed_at,
     bool_or(partitions.delivery_id is not null) as is_loaded,
+    bool_or(
+        partitions.delivery_id is not null and partitions.rows > 0
+        and partitions.billing_period > date_trunc('month', partitions.usage_date)
+    ) as is_corrected,
     bool_or(partitions.state = 'blocked') as is_blocked,
     bool_or(partitions.state = 'refused') as is_refused
 from partitions

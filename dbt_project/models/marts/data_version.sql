@@ -4,6 +4,8 @@
 -- depends_on: {{ ref('fct_restatements') }}
 -- depends_on: {{ ref('fct_deliveries') }}
 -- depends_on: {{ ref('fct_llm_usage') }}
+-- depends_on: {{ ref('fct_cost_history') }}
+-- depends_on: {{ ref('fct_reconciliations') }}
 -- depends_on: {{ ref('dim_accounts') }}
 -- depends_on: {{ ref('dim_services') }}
 -- depends_on: {{ ref('dim_resources') }}

@@ -28,8 +28,8 @@ loaded as (
         min(freshness.usage_date) as first_day,
         max(freshness.usage_date) filter (where freshness.delivery_id is not null) as data_through,
         max(freshness.seen_at) as last_delivery_at,
-        count(*) filter (where freshness.state in ('blocked', 'refused')) as blocked_days,
-        min(freshness.usage_date) filter (where freshness.state <> 'final') as first_open_day,
+        count(*) filter (where freshness.held_back is not null) as blocked_days,
+        min(freshness.usage_date) filter (where freshness.state not in ('final', 'invoiced')) as first_open_day,
         max(freshness.usage_date) as last_day
     from freshness
     group by 1

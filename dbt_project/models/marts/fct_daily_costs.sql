@@ -13,7 +13,7 @@
 }}
 
 -- grain: one row per provider, account, billing and sub account, service, region, charge category,
--- billing currency and UTC day
+-- billing currency, UTC day and billing month
 with
 
 charges as (
@@ -33,6 +33,7 @@ select
     charges.charge_category,
     charges.billing_currency,
     charges.usage_date,
+    charges.billing_period,
 
     -- money, in billing_currency
     sum(charges.list_cost) as list_cost,
@@ -42,6 +43,12 @@ select
 
     -- what they are made of
     count(*) as charges,
-    bool_and(coalesce(charges.x_is_final, false)) as is_final
+    bool_and(coalesce(charges.x_is_final, false)) as is_final,
+    bool_and(charges.invoice_id is not null) as is_invoiced,
+
+    -- the one delivery that a day stands in per billing month, and since when
+    charges.x_delivery_id as delivery_id,
+    deliveries.finished_at as loaded_at
 from charges
-group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+inner join {{ source('raw', 'deliveries') }} as deliveries on deliveries.id = charges.x_delivery_id
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 20, 21

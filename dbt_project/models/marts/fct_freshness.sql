@@ -5,6 +5,14 @@ partitions as (
     select * from {{ ref('int_partitions_by_day') }}
 ),
 
+rules as (
+    select * from {{ ref('provider_rules') }}
+),
+
+blocked as (
+    select * from {{ ref('int_days_blocked') }}
+),
+
 spans as (
     select
         partitions.account_id,
@@ -19,7 +27,11 @@ spans as (
 calendar as (
     select
         spans.*,
-        day::date as usage_date
+        day::date as usage_date,
+        -- a day is judged by the bill of its own month; what later months correct comes on top
+        (date_trunc('month', day) + interval '1 month')::date + coalesce(rules.closes_on, 15) - 1 as closes,
+        coalesce(rules.final_by, 'provider') as final_by,
+        coalesce(rules.settle_days, 3) as settle_days
     from spans
     cross join
         generate_series(
@@ -27,42 +39,107 @@ calendar as (
             greatest(spans.data_through, '{{ var("today") }}'::date),
             interval '1 day'
         ) as day
+    left join rules on rules.provider = spans.provider
+),
+
+-- what a day had reached before it was restated: states never go back
+reached as (
+    select
+        versions.account_id,
+        versions.usage_date,
+        bool_or(versions.is_final or versions.is_invoiced) as was_final,
+        bool_or(versions.is_invoiced) as was_invoiced
+    from (
+        select
+            history.account_id,
+            history.usage_date,
+            history.billing_period,
+            history.superseded_by,
+            bool_and(history.is_final) as is_final,
+            bool_and(history.is_invoiced) as is_invoiced
+        from {{ ref('fct_cost_history') }} as history
+        where history.billing_period <= date_trunc('month', history.usage_date)
+        group by 1, 2, 3, 4
+    ) as versions
+    group by 1, 2
+),
+
+judged as (
+    select
+        calendar.*,
+        partitions.standing_rows,
+        partitions.delivery_id,
+        partitions.seen_at,
+        partitions.changed_at,
+        partitions.is_blocked,
+        partitions.is_refused,
+        coalesce(partitions.is_loaded, false) as is_loaded,
+        coalesce(partitions.is_corrected, false) as is_corrected,
+        coalesce(reached.was_final, false) as was_final,
+        coalesce(reached.was_invoiced, false) as was_invoiced,
+        coalesce(finality.is_invoiced, false) as is_invoiced,
+        coalesce(finality.is_final, false)
+        or (
+            coalesce(partitions.is_loaded, false)
+            and (partitions.seen_at at time zone 'UTC')::date >= calendar.closes
+            and (
+                partitions.standing_rows = 0
+                or (calendar.final_by = 'close' and partitions.seen_at > partitions.changed_at)
+            )
+        ) as is_final,
+        calendar.usage_date + calendar.settle_days <= '{{ var("today") }}'::date as is_settled
+    from calendar
+    left join partitions
+        on
+            partitions.account_id = calendar.account_id
+            and partitions.dataset = calendar.dataset
+            and partitions.usage_date = calendar.usage_date
+    left join reached
+        on
+            calendar.dataset = 'costs'
+            and reached.account_id = calendar.account_id
+            and reached.usage_date = calendar.usage_date
+    -- whether all charges of the day are final: by the index, not by a scan of the history
+    left join lateral (
+        select
+            bool_and(daily.is_final) as is_final,
+            bool_and(daily.is_invoiced) as is_invoiced
+        from {{ ref('fct_daily_costs') }} as daily
+        where
+            calendar.dataset = 'costs'
+            and daily.account_id = calendar.account_id
+            and daily.usage_date = calendar.usage_date
+            and daily.billing_period <= date_trunc('month', calendar.usage_date)
+    ) as finality on true
 )
 
 select
-    calendar.provider,
-    calendar.account_id,
-    calendar.dataset,
-    calendar.usage_date,
+    judged.provider,
+    judged.account_id,
+    judged.dataset,
+    judged.usage_date,
     case
-        when partitions.is_blocked then 'blocked'
-        when partitions.is_refused then 'refused'
-        when not coalesce(partitions.is_loaded, false) and calendar.usage_date < calendar.data_through then 'gap'
-        when not coalesce(partitions.is_loaded, false) then 'missing'
-        when calendar.dataset = 'resources' then 'final'
-        when finality.is_final then 'final'
-        when calendar.usage_date >= '{{ var("today") }}'::date - 3 then 'open'
-        when partitions.standing_rows = 0 and calendar.usage_date < '{{ var("today") }}'::date - 45 then 'final'
-        else 'settling'
+        when not judged.is_loaded then 'missing'
+        when judged.is_invoiced or judged.was_invoiced then 'invoiced'
+        when judged.is_final or judged.was_final then 'final'
+        when not judged.is_settled then 'partial'
+        when judged.dataset <> 'costs' then 'final'
+        else 'estimated'
     end as state,
-    coalesce(partitions.standing_rows, 0) as rows,
-    partitions.delivery_id,
-    partitions.seen_at,
-    partitions.changed_at
-from calendar
-left join partitions
+    case
+        when judged.is_blocked or blocked.account_id is not null then 'blocked'
+        when judged.is_refused then 'refused'
+    end as held_back,
+    coalesce(not judged.is_loaded and judged.usage_date < judged.data_through, false) as is_gap,
+    judged.was_final
+    or (judged.is_corrected and (judged.is_final or judged.is_invoiced)) as restated_after_final,
+    coalesce(judged.standing_rows, 0) as rows,
+    judged.delivery_id,
+    judged.seen_at,
+    judged.changed_at
+from judged
+left join blocked
     on
-        partitions.account_id = calendar.account_id
-        and partitions.dataset = calendar.dataset
-        and partitions.usage_date = calendar.usage_date
--- whether all charges of the day are final: the first entry of the day in the index
-left join lateral (
-    select daily.is_final
-    from {{ ref('fct_daily_costs') }} as daily
-    where
-        calendar.dataset = 'costs'
-        and daily.account_id = calendar.account_id
-        and daily.usage_date = calendar.usage_date
-    order by 1
-    limit 1
-) as finality on true
+        judged.dataset = 'costs'
+        and blocked.account_id = judged.account_id
+        and blocked.usage_date = judged.usage_date

@@ -3,7 +3,9 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='append_new_columns',
-        indexes=[{'columns': ['delivery_id']}, {'columns': ['usage_date', 'account_id']}]
+        indexes=[{'columns': ['delivery_id']}, {'columns': ['usage_date', 'account_id']}],
+        pre_hook="{{ open_increment('fct_cost_history') }}",
+        post_hook="{{ close_increment() }}"
     )
 }}
 
@@ -11,20 +13,21 @@
 with
 
 restatements as (
-    select * from {{ source('raw', 'restatements') }}
-    {% if is_incremental() %}
-    -- a delivery's restatements commit together: all of them are here, or none
-    where
-        delivery_id in (
-            select deliveries.id
-            from {{ source('raw', 'deliveries') }} as deliveries
-            where
-                not exists (
-                    select 1 from {{ this }} as known
-                    where known.delivery_id = deliveries.id
-                )
-        )
-    {% endif %}
+    {{ of_changed_days(source('raw', 'restatements')) }}
+),
+
+-- no restatement before the marts hold what it restated to
+history as (
+    select
+        history.account_id,
+        history.usage_date,
+        history.billing_period,
+        history.superseded_by,
+        max(history.stood_until) as restated_at,
+        bool_and(history.is_final) as was_final,
+        bool_and(history.is_invoiced) as was_invoiced
+    from ({{ of_changed_days(ref('fct_cost_history')) }}) as history
+    group by 1, 2, 3, 4
 )
 
 select
@@ -42,8 +45,15 @@ select
     restatements.old_cost,
     restatements.new_cost,
     restatements.delta,
-    restatements.restated_at,
+    history.restated_at,
     -- bills close by the middle of the following month: what moves later is a surprise
-    (restatements.restated_at at time zone 'UTC')::date
-    > (restatements.billing_period + interval '1 month 15 days')::date as restated_after_close
+    (history.restated_at at time zone 'UTC')::date
+    > (restatements.billing_period + interval '1 month 15 days')::date as restated_after_close,
+    history.was_final or history.was_invoiced as restated_after_final
 from restatements
+inner join history
+    on
+        history.account_id = restatements.account_id
+        and history.usage_date = restatements.usage_date
+        and history.billing_period = restatements.billing_period
+        and history.superseded_by = restatements.delivery_id
