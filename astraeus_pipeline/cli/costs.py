@@ -44,7 +44,7 @@ _CHANGES = """
 with changes as (
     select * from marts.cost_changes_since(%(as_of)s, %(accounts)s, %(first)s, %(last)s)
 ),
-then as (
+believed as (
     select account_id, billing_currency, {column_then} as grouped, sum(billed_cost) as billed_cost
     from marts.costs_as_of(%(as_of)s, %(accounts)s, %(first)s, %(last)s) as costs
     group by 1, 2, 3
@@ -58,13 +58,13 @@ moved as (
     group by 1, 2, 3
 )
 select account_id as account, billing_currency as currency, grouped as "{by}",
-    trim_scale(then.billed_cost) as believed_then,
+    trim_scale(believed.billed_cost) as believed_then,
     trim_scale(moved.delta) as changed_since,
     trim_scale(moved.first_delivered) as of_it_first_delivered,
-    trim_scale(coalesce(then.billed_cost, 0) + moved.delta) as now,
+    trim_scale(coalesce(believed.billed_cost, 0) + moved.delta) as now,
     moved.deliveries
 from moved
-left join then using (account_id, billing_currency, grouped)
+left join believed using (account_id, billing_currency, grouped)
 order by 1, 2, 3
 """
 _DELIVERIES = """

@@ -30,7 +30,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     """Print rows as a table; None is shown as a dash."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")  # an amount cut short is another amount
     for row in rows:
         table.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
     console.print(table)

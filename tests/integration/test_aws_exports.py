@@ -17,9 +17,11 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
+from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import (
     AstraeusError,
+    AuthError,
     ConfigError,
     PayloadError,
     PermanentError,
@@ -318,6 +320,26 @@ def test_check_says_what_the_export_is(bucket: Any, s3_url: str) -> None:
     assert identity.details["format"] == "CUR"
     assert identity.details["months"] == "2026-08"
     assert identity.details["header read from"].endswith("cur-00001.csv.gz")
+
+
+def test_copied_files_need_no_credentials_and_have_costs_alone(
+    tmp_path: Path, landing: LandingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    (copies / "august.csv.gz").write_bytes(encode([usage(cost="1")], "csv.gz"))
+    settings = {"cost_source": "export", "export_url": str(copies)}
+    offline = Account("files", "aws", "Files", settings)
+    assert AWS.check(offline).summary == "AWS export files in a folder"
+    assert AWS.datasets(offline) == ("costs",)
+    assert only(fetch(offline, AUGUST, landing)).cost == 1
+    wants_more = Account("files", "aws", "Files", settings | {"datasets": ["costs", "resources"]})
+    assert AWS.datasets(wants_more) == ("costs", "resources")
+    with pytest.raises(AuthError, match="no usable credentials"):
+        AWS.check(wants_more)
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,12 @@ class AwsProvider(Provider):
         return open_months(today, closes_on=15)
 
     def datasets(self, account: Account) -> tuple[Dataset, ...]:
-        """Return the datasets that the account's configuration names, or all."""
-        return config_of(account).datasets or tuple(self.tables)
+        """Return the datasets that the account's configuration names, or all.
+
+        A folder of copied export files has costs alone.
+        """
+        config = config_of(account)
+        return ("costs",) if config.is_folder_alone else config.datasets or tuple(self.tables)
 
     def discover(self, account: Account) -> Iterator[Discovered]:
         """Yield the members of the account's organization, if its configuration asks for them."""
@@ -97,11 +101,14 @@ class AwsProvider(Provider):
     def check(self, account: Account) -> Identity:
         """Ask STS who we are, and look at the export where costs come from one."""
         clients = AwsClients(account, config_of(account))
+        exported: dict[str, str] = {}
+        if clients.config.cost_source == "export":
+            exported = describe(open_export(clients), clients.config.export_format)
+        if not clients.config.needs_credentials:
+            return Identity("AWS export files in a folder", exported)
         with translated(account, "asking for the caller's identity"):
             answer = clients.client("sts").get_caller_identity()
-        details = {"account": str(answer["Account"]), "arn": str(answer["Arn"])}
-        if clients.config.cost_source == "export":
-            details |= describe(open_export(clients), clients.config.export_format)
+        details = {"account": str(answer["Account"]), "arn": str(answer["Arn"])} | exported
         return Identity(f"AWS account {answer['Account']}", details)
 
     def fetch(

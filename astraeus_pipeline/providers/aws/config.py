@@ -92,6 +92,20 @@ class AwsConfig(BaseModel):
             endpoint_url=self.export_endpoint_url,
         )
 
+    @property
+    def is_folder_alone(self) -> bool:
+        """Whether costs come from files that were copied to a folder, and nothing else is said.
+
+        Such an account has nobody to ask for resources unless `datasets` names them.
+        """
+        is_copy = self.cost_source == "export" and self.place.scheme == "file"
+        return is_copy and not (self.datasets or self.discover)
+
+    @property
+    def needs_credentials(self) -> bool:
+        """Whether anything is asked of AWS."""
+        return not self.is_folder_alone or self.tie_to_cost_explorer
+
 
 def config_of(account: Account) -> AwsConfig:
     """Read an account's configuration.
