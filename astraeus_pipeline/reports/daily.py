@@ -16,9 +16,9 @@ from typing import Any, Final, NoReturn
 from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing, Reject
+from astraeus_pipeline.contracts.typed_rows import Row
 from astraeus_pipeline.errors import NotObtainable, PayloadError, TransientError
 from astraeus_pipeline.reports.api import Answer, Content, JsonApi, Parameters
-from astraeus_pipeline.reports.batches import Row
 
 _MAX_PAGES: Final = 10_000
 

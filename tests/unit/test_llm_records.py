@@ -11,11 +11,12 @@ import pytest
 from astraeus_pipeline.contracts.anthropic import ANTHROPIC_COSTS
 from astraeus_pipeline.contracts.delivery import Reject
 from astraeus_pipeline.contracts.openai import OPENAI_COSTS, OPENAI_UTILISATION
+from astraeus_pipeline.contracts.typed_rows import typed
 from astraeus_pipeline.providers.anthropic import client as anthropic_client
 from astraeus_pipeline.providers.anthropic import records as anthropic
 from astraeus_pipeline.providers.openai import client as openai_client
 from astraeus_pipeline.providers.openai import records as openai
-from astraeus_pipeline.reports import batches, daily, listing
+from astraeus_pipeline.reports import daily, listing
 from astraeus_pipeline.reports.api import Answer
 
 DAY = date(2026, 11, 3)
@@ -134,7 +135,7 @@ def test_rows_are_numbered_and_rejects_keep_their_place_and_day() -> None:
         }
     ]
     rows = daily.rows(pages, openai_client.day_of, openai.cost_row)
-    [batch] = batches.typed(OPENAI_COSTS, rows)
+    [batch] = typed(OPENAI_COSTS, rows)
     assert batch.rows.column("row_number").to_pylist() == [1, 3]
     assert batch.rows.column("usage_date").to_pylist() == [DAY, DAY]
     [reject] = batch.rejects
@@ -144,7 +145,7 @@ def test_rows_are_numbered_and_rejects_keep_their_place_and_day() -> None:
 
 def test_batches_follow_the_contract_even_when_nothing_can_be_typed() -> None:
     for table in (OPENAI_COSTS, OPENAI_UTILISATION, ANTHROPIC_COSTS):
-        [batch] = batches.typed(table, [Reject(0, "raw", "reason", DAY)])
+        [batch] = typed(table, [Reject(0, "raw", "reason", DAY)])
         assert batch.rows.schema.names == [column.name for column in table.row_columns]
         assert batch.rows.num_rows == 0 and len(batch.rejects) == 1
 

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, RowBatch
+from astraeus_pipeline.contracts.typed_rows import Row, typed
 from astraeus_pipeline.providers.anthropic.client import day_of
 from astraeus_pipeline.providers.anthropic.usage import MEASURES
-from astraeus_pipeline.reports import batches, daily, listing
+from astraeus_pipeline.reports import daily, listing
 from astraeus_pipeline.reports.api import Content
-from astraeus_pipeline.reports.batches import Row, amount, count, text
+from astraeus_pipeline.reports.values import amount, count, further, text
 
 # Decimals between a currency and its lowest unit; the report knows USD alone so far.
 _LOWEST_UNIT: Final = {"USD": 2}
@@ -38,7 +39,7 @@ def rows_of(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row
     """
     purpose, row = ("costs", cost_row) if table.dataset == "costs" else ("usage", usage_row)
     pages = daily.stored_pages(fetched, landing)
-    return batches.typed(table, daily.rows(listing.named(pages, purpose), day_of, row))
+    return typed(table, daily.rows(listing.named(pages, purpose), day_of, row))
 
 
 def money_of(result: Content) -> daily.Money:
@@ -70,7 +71,7 @@ def cost_row(page: dict[str, Any], day: date, result: Content) -> Row:
         "workspace_name": page["names"].get(result.get("workspace_id")),
         "currency": currency,
         "amount": cost,
-        "payload": batches.further(result, _COST_FIELDS),
+        "payload": further(result, _COST_FIELDS),
     }
 
 
@@ -88,5 +89,5 @@ def usage_row(page: dict[str, Any], day: date, result: Content) -> Row:
         "organization_id": page["organization_id"],
         **{name: text(result.get(name)) for name in _USAGE_TEXTS},
         **{name: count(daily.at(result, path)) for name, path in MEASURES.items()},
-        "payload": batches.further(result, _USAGE_FIELDS),
+        "payload": further(result, _USAGE_FIELDS),
     }

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
-from astraeus_pipeline.providers.aws.stored import Page, Row, amount, pages, rejected
+from astraeus_pipeline.contracts.typed_rows import Row
+from astraeus_pipeline.providers.aws.stored import Page, amount, pages, rejected
 
 Item = Mapping[str, Any]
 

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
+from astraeus_pipeline.contracts.typed_rows import Row
 from astraeus_pipeline.providers.aws.client import AwsClients
 from astraeus_pipeline.providers.aws.explorer import Explorer
 from astraeus_pipeline.providers.aws.snapshots import refuse_past_days
-from astraeus_pipeline.providers.aws.stored import Row, amount, pages, rejected, store
+from astraeus_pipeline.providers.aws.stored import amount, pages, rejected, store
 
 # What is billed and what is used up, as in the marts; AWS forecasts each by itself.
 METRICS: Final = ("NET_UNBLENDED_COST", "NET_AMORTIZED_COST")

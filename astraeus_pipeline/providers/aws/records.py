@@ -6,13 +6,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from itertools import islice
 from typing import Final
 
-import pyarrow as pa
-
-from astraeus_pipeline.contracts.columns import DECIMAL_SCALES, Dataset, RawTable, arrow_type
+from astraeus_pipeline.contracts.columns import Dataset, RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject, RowBatch
+from astraeus_pipeline.contracts.typed_rows import Row, storable, typed
 from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.providers.aws.anomalies import anomaly_rows
 from astraeus_pipeline.providers.aws.commitment_rows import commitment_rows
@@ -20,10 +18,9 @@ from astraeus_pipeline.providers.aws.costs import COST_METRICS, QUANTITY_METRIC
 from astraeus_pipeline.providers.aws.forecasts import forecast_rows
 from astraeus_pipeline.providers.aws.kind import Item
 from astraeus_pipeline.providers.aws.resources import resource_rows
-from astraeus_pipeline.providers.aws.stored import Row, pages
+from astraeus_pipeline.providers.aws.stored import pages
 from astraeus_pipeline.providers.aws.utilisation import utilisation_rows
 
-_BATCH: Final = 16_384
 _NO_REGION: Final = frozenset({"", "NoRegion", "global"})
 _NO_USAGE_TYPE: Final = frozenset({"", "NoUsageType"})
 
@@ -33,38 +30,7 @@ def batches(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row
 
     Raises: PayloadError if a page is no JSON or lacks its documented parts.
     """
-    numbered = _numbered(_ROWS[table.dataset](fetched, landing))
-    while chunk := list(islice(numbered, _BATCH)):
-        good = [row for row in chunk if isinstance(row, dict)]
-        rejects = tuple(row for row in chunk if isinstance(row, Reject))
-        yield RowBatch(_batch(table, good), rejects)
-
-
-def _numbered(rows: Iterator[Row | Reject]) -> Iterator[Row | Reject]:
-    for number, row in enumerate(rows, 1):
-        if isinstance(row, Reject):
-            yield Reject(number, row.raw_text, row.reason, row.usage_date)
-        else:
-            yield {**row, "row_number": number}
-
-
-def _batch(table: RawTable, rows: list[Row]) -> pa.RecordBatch:
-    columns = {}
-    for column in table.row_columns:
-        values = [row.get(column.name) for row in rows]
-        scale = _scale(values) if column.type == "numeric" else 0
-        columns[column.name] = pa.array(values, arrow_type(column.type, scale))
-    return pa.record_batch(columns)
-
-
-def _scale(values: list[Decimal | None]) -> int:
-    needed = max((-_exponent(value) for value in values if value is not None), default=0)
-    return next((scale for scale in DECIMAL_SCALES if scale >= needed), DECIMAL_SCALES[-1])
-
-
-def _exponent(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0
+    return typed(table, _ROWS[table.dataset](fetched, landing))
 
 
 def _cost_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
@@ -91,15 +57,14 @@ def _cost_row(
         service, usage_type = group["Keys"]
         metrics = group["Metrics"]
         costs = {
-            name: Decimal(metrics[metric]["Amount"])
+            name: storable(Decimal(metrics[metric]["Amount"]))
             for name, metric in COST_METRICS.items()
             if metric in metrics
         }
         currency = metrics["UnblendedCost"]["Unit"]
         quantity = metrics.get(QUANTITY_METRIC, {})
         amount = quantity.get("Amount")
-        usage_quantity = None if amount is None else Decimal(amount)
-        _refuse_unusable(*costs.values(), usage_quantity)
+        usage_quantity = None if amount is None else storable(Decimal(amount))
     except (KeyError, ValueError, TypeError, InvalidOperation) as error:
         return Reject(0, json.dumps(group)[:2000], f"{type(error).__name__}: {error}", day)
     unit = quantity.get("Unit")
@@ -117,16 +82,6 @@ def _cost_row(
         "usage_unit": None if unit in (None, "", "N/A") else unit,
         "is_estimated": is_estimated,
     }
-
-
-def _refuse_unusable(*amounts: Decimal | None) -> None:
-    for amount in amounts:
-        if amount is None:
-            continue
-        if not amount.is_finite():
-            raise ValueError(f"{amount} is no amount")
-        if -_exponent(amount) > DECIMAL_SCALES[-1]:
-            raise ValueError(f"{amount} has more than {DECIMAL_SCALES[-1]} decimals")
 
 
 _ROWS: Final[Mapping[Dataset, Callable[[Fetched, Landing], Iterator[Row | Reject]]]] = {

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
+from astraeus_pipeline.contracts.typed_rows import Row
 from astraeus_pipeline.providers.aws.client import AwsClients, translated
 from astraeus_pipeline.providers.aws.inventory import KIND_OF, KINDS
 from astraeus_pipeline.providers.aws.kind import Item, Kind, Place, tags_of
 from astraeus_pipeline.providers.aws.snapshots import refuse_past_days
-from astraeus_pipeline.providers.aws.stored import Page, Row, pages, store
+from astraeus_pipeline.providers.aws.stored import Page, pages, store
 
 _CALLS_AT_ONCE: Final = 6
 _DECIMALS: Final = ("size_gb", "throughput_mbps", "vcpus", "memory_gb")

@@ -12,7 +12,6 @@ from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part, Reject
 from astraeus_pipeline.errors import PayloadError
 
 Page = dict[str, Any]
-Row = dict[str, Any]
 
 
 def store(landing: Landing, name: str, pages: Iterable[Page]) -> Part:

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
+from astraeus_pipeline.contracts.typed_rows import Row
 from astraeus_pipeline.errors import AuthError, NotObtainable, PayloadError, TransientError
 from astraeus_pipeline.providers.aws.client import AwsClients, translated
 from astraeus_pipeline.providers.aws.gauges import GAUGES, Gauge
 from astraeus_pipeline.providers.aws.kind import Place, in_chunks, listed
-from astraeus_pipeline.providers.aws.stored import Page, Row, amount, pages, rejected, store
+from astraeus_pipeline.providers.aws.stored import Page, amount, pages, rejected, store
 
 KEPT_DAYS: Final = 455
 # GetMetricData is paid for by the metric and statistic, ListMetrics by the request, alike.

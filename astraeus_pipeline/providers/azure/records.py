@@ -6,14 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from itertools import islice
 from typing import Any, Final
 
-import pyarrow as pa
-
 from astraeus_pipeline.contracts import money
-from astraeus_pipeline.contracts.columns import DECIMAL_SCALES, RawTable, arrow_type
+from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject, RowBatch
+from astraeus_pipeline.contracts.typed_rows import Row, storable, typed
 from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.providers.azure.costs import (
     COST,
@@ -27,7 +25,6 @@ from astraeus_pipeline.providers.azure.costs import (
 )
 from astraeus_pipeline.providers.azure.inventory import Item, row_of
 
-_BATCH: Final = 16_384
 _NAMES: Final = {
     "ServiceName": "service_name",
     "MeterSubcategory": "meter_subcategory",
@@ -37,7 +34,6 @@ _NAMES: Final = {
 }
 _KNOWN: Final = frozenset({"UsageDate", "Currency", COST, QUANTITY, RESOURCE, METER})
 
-Row = dict[str, Any]
 Names = Mapping[tuple[str, str, str], str]
 
 
@@ -47,38 +43,7 @@ def batches(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row
     Raises: PayloadError if a page is no JSON or lacks its documented parts.
     """
     rows = _cost_rows if table.dataset == "costs" else _resource_rows
-    numbered = _numbered(rows(fetched, landing))
-    while chunk := list(islice(numbered, _BATCH)):
-        good = [row for row in chunk if isinstance(row, dict)]
-        rejects = tuple(row for row in chunk if isinstance(row, Reject))
-        yield RowBatch(_batch(table, good), rejects)
-
-
-def _numbered(rows: Iterator[Row | Reject]) -> Iterator[Row | Reject]:
-    for number, row in enumerate(rows, 1):
-        if isinstance(row, Reject):
-            yield Reject(number, row.raw_text, row.reason, row.usage_date)
-        else:
-            yield {**row, "row_number": number}
-
-
-def _batch(table: RawTable, rows: list[Row]) -> pa.RecordBatch:
-    columns = {}
-    for column in table.row_columns:
-        values = [row.get(column.name) for row in rows]
-        scale = _scale(values) if column.type == "numeric" else 0
-        columns[column.name] = pa.array(values, arrow_type(column.type, scale))
-    return pa.record_batch(columns)
-
-
-def _scale(values: list[Decimal | None]) -> int:
-    needed = max((-_exponent(value) for value in values if value is not None), default=0)
-    return next((scale for scale in DECIMAL_SCALES if scale >= needed), DECIMAL_SCALES[-1])
-
-
-def _exponent(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0
+    return typed(table, rows(fetched, landing))
 
 
 def _pages(fetched: Fetched, landing: Landing) -> Iterator[dict[str, Any]]:
@@ -186,12 +151,7 @@ def _text(value: object) -> str | None:
 
 
 def _amount(value: object) -> Decimal:
-    amount = Decimal(str(value))
-    if not amount.is_finite():
-        raise ValueError(f"{amount} is no amount")
-    if -_exponent(amount) > DECIMAL_SCALES[-1]:
-        raise ValueError(f"{amount} has more than {DECIMAL_SCALES[-1]} decimals")
-    return amount
+    return storable(Decimal(str(value)))
 
 
 def _resource_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:

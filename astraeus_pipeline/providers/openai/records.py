@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, RowBatch
+from astraeus_pipeline.contracts.typed_rows import Row, typed
 from astraeus_pipeline.providers.openai.client import day_of
 from astraeus_pipeline.providers.openai.usage import ENDPOINTS, MEASURES
-from astraeus_pipeline.reports import batches, daily, listing
+from astraeus_pipeline.reports import daily, listing
 from astraeus_pipeline.reports.api import Content
-from astraeus_pipeline.reports.batches import Row, amount, count, text
+from astraeus_pipeline.reports.values import amount, count, further, text
 
 _COUNTED: Final = {each.name: (each.counts, each.unit) for each in ENDPOINTS}
 _COST_FIELDS: Final = frozenset(
@@ -30,7 +31,7 @@ def rows_of(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row
     """
     purpose, row = ("costs", cost_row) if table.dataset == "costs" else ("usage", usage_row)
     pages = daily.stored_pages(fetched, landing)
-    return batches.typed(table, daily.rows(listing.named(pages, purpose), day_of, row))
+    return typed(table, daily.rows(listing.named(pages, purpose), day_of, row))
 
 
 def money_of(result: Content) -> daily.Money:
@@ -67,7 +68,7 @@ def cost_row(page: dict[str, Any], day: date, result: Content) -> Row:
         "amount": cost,
         "quantity": None if quantity is None else amount(quantity),
         "quantity_unit": text(result.get("quantity_unit")),
-        "payload": batches.further(result, _COST_FIELDS),
+        "payload": further(result, _COST_FIELDS),
     }
 
 
@@ -98,5 +99,5 @@ def usage_row(page: dict[str, Any], day: date, result: Content) -> Row:
         **{column: count(result.get(name)) for name, column in MEASURES.items()},
         "quantity": quantity,
         "quantity_unit": None if quantity is None else unit,
-        "payload": batches.further(result, _USAGE_FIELDS | {counted}),
+        "payload": further(result, _USAGE_FIELDS | {counted}),
     }

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Final
 
-import pyarrow as pa
-
 from astraeus_pipeline.contracts.columns import (
-    DECIMAL_SCALES,
     Column,
     ColumnType,
     RawTable,
-    arrow_type,
 )
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject, RowBatch
 from astraeus_pipeline.contracts.snowflake import (
@@ -26,6 +21,7 @@ from astraeus_pipeline.contracts.snowflake import (
     SNOWFLAKE_RESOURCES,
     SNOWFLAKE_UTILISATION,
 )
+from astraeus_pipeline.contracts.typed_rows import storable, typed
 from astraeus_pipeline.providers.snowflake.answers import Answers, read
 from astraeus_pipeline.providers.snowflake.client import Row
 from astraeus_pipeline.providers.snowflake.metering import metering_rows
@@ -33,7 +29,6 @@ from astraeus_pipeline.providers.snowflake.queries import query_rows
 from astraeus_pipeline.providers.snowflake.resources import resource_rows
 from astraeus_pipeline.providers.snowflake.utilisation import utilisation_rows
 
-_BATCH: Final = 16_384
 _DERIVED: Final[Mapping[str, Callable[[Answers], Iterator[Row]]]] = {
     SNOWFLAKE_COSTS_METERING.name: metering_rows,
     SNOWFLAKE_RESOURCES.name: resource_rows,
@@ -47,11 +42,7 @@ def batches(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row
 
     Raises: PayloadError if a line is no JSON.
     """
-    numbered = _numbered(_typed(table, row) for row in _rows(table, fetched, landing))
-    while chunk := list(islice(numbered, _BATCH)):
-        good = [row for row in chunk if isinstance(row, dict)]
-        rejects = tuple(row for row in chunk if isinstance(row, Reject))
-        yield RowBatch(_batch(table, good), rejects)
+    return typed(table, (_typed(table, row) for row in _rows(table, fetched, landing)))
 
 
 def _rows(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row]:
@@ -59,14 +50,6 @@ def _rows(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row]:
     found = read(fetched, landing)
     derive = _DERIVED.get(table.name)
     return derive(found) if derive else chain.from_iterable(found.values())
-
-
-def _numbered(rows: Iterator[Row | Reject]) -> Iterator[Row | Reject]:
-    for number, row in enumerate(rows, 1):
-        if isinstance(row, Reject):
-            yield replace(row, row_number=number)
-        else:
-            yield {**row, "row_number": number}
 
 
 def _typed(table: RawTable, row: Row) -> Row | Reject:
@@ -103,12 +86,7 @@ def _value(column: Column, row: Mapping[str, Any]) -> Any:
 
 
 def _decimal(value: Any) -> Decimal:
-    amount = Decimal(str(value))
-    if not amount.is_finite():
-        raise ValueError(f"{amount} is no amount")
-    if -_exponent(amount) > DECIMAL_SCALES[-1]:
-        raise ValueError(f"{amount} has more than {DECIMAL_SCALES[-1]} decimals")
-    return amount
+    return storable(Decimal(str(value)))
 
 
 def _boolean(value: Any) -> bool:
@@ -126,22 +104,3 @@ _PARSERS: Final[Mapping[ColumnType, Callable[[Any], Any]]] = {
     "timestamptz": datetime.fromisoformat,
     "jsonb": lambda value: json.dumps(value, default=str, sort_keys=True),
 }
-
-
-def _batch(table: RawTable, rows: list[Row]) -> pa.RecordBatch:
-    columns = {}
-    for column in table.row_columns:
-        values = [row[column.name] for row in rows]
-        scale = _scale(values) if column.type == "numeric" else 0
-        columns[column.name] = pa.array(values, arrow_type(column.type, scale))
-    return pa.record_batch(columns)
-
-
-def _scale(values: list[Decimal | None]) -> int:
-    needed = max((-_exponent(value) for value in values if value is not None), default=0)
-    return next(scale for scale in DECIMAL_SCALES if scale >= needed)
-
-
-def _exponent(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0
