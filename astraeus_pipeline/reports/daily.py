@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing, Reject
+from astraeus_pipeline.contracts.stored_lines import documents
 from astraeus_pipeline.contracts.typed_rows import Row
 from astraeus_pipeline.errors import NotObtainable, PayloadError, TransientError
 from astraeus_pipeline.reports.api import Answer, Content, JsonApi, Parameters
@@ -149,19 +150,7 @@ def stored_pages(fetched: Fetched, landing: Landing) -> Iterator[dict[str, Any]]
 
     Raises: PayloadError if a line is no JSON.
     """
-    for part in fetched.parts:
-        with landing.open(part) as handle:
-            for text in handle.read().split(b"\n"):
-                if not text:
-                    continue
-                try:
-                    yield json.loads(text, parse_float=Decimal)
-                except json.JSONDecodeError:
-                    raise PayloadError(
-                        f"Account {fetched.account_id}, {fetched.days}: a page of {part.name} is no"
-                        " JSON.",
-                        hint="Fetch the days again.",
-                    ) from None
+    return documents(fetched, landing, parse_float=Decimal)
 
 
 def rows(

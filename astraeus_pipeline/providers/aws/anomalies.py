@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
+from astraeus_pipeline.contracts.stored_lines import documents
 from astraeus_pipeline.contracts.typed_rows import Row
 from astraeus_pipeline.providers.aws.client import AwsClients
 from astraeus_pipeline.providers.aws.explorer import Explorer
 from astraeus_pipeline.providers.aws.snapshots import refuse_past_days
-from astraeus_pipeline.providers.aws.stored import amount, pages, rejected, store
+from astraeus_pipeline.providers.aws.stored import amount, rejected, store
 
 # AWS keeps them so long, by the day of their end.
 KEPT: Final = timedelta(days=90)
@@ -65,7 +66,7 @@ def _concerns(anomaly: dict[str, Any], linked_account: str | None) -> bool:
 def anomaly_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
     """Yield one row per anomaly."""
     told_on = fetched.days.last
-    for page in pages(fetched, landing):
+    for page in documents(fetched, landing):
         for item in page["items"]:
             try:
                 yield _row(told_on, item)

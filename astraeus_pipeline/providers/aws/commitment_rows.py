@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
+from astraeus_pipeline.contracts.stored_lines import documents
 from astraeus_pipeline.contracts.typed_rows import Row
-from astraeus_pipeline.providers.aws.stored import Page, amount, pages, rejected
+from astraeus_pipeline.providers.aws.stored import Page, amount, rejected
 
 Item = Mapping[str, Any]
 
@@ -28,7 +29,7 @@ def commitment_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject
     """
     bought: dict[str, Row] = {}
     used: dict[str, dict[date, Row]] = {}
-    for page in pages(fetched, landing):
+    for page in documents(fetched, landing):
         read = _READERS[page["purpose"]]
         for item in page["items"]:
             try:

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
+from astraeus_pipeline.contracts.stored_lines import documents
 from astraeus_pipeline.contracts.typed_rows import Row
 from astraeus_pipeline.providers.aws.client import AwsClients
 from astraeus_pipeline.providers.aws.explorer import Explorer
 from astraeus_pipeline.providers.aws.snapshots import refuse_past_days
-from astraeus_pipeline.providers.aws.stored import amount, pages, rejected, store
+from astraeus_pipeline.providers.aws.stored import amount, rejected, store
 
 # What is billed and what is used up, as in the marts; AWS forecasts each by itself.
 METRICS: Final = ("NET_UNBLENDED_COST", "NET_AMORTIZED_COST")
@@ -75,7 +76,7 @@ def _forecast(
 def forecast_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
     """Yield one row per metric and day ahead."""
     made_on = fetched.days.last
-    for page in pages(fetched, landing):
+    for page in documents(fetched, landing):
         for item in page["items"]:
             try:
                 yield {

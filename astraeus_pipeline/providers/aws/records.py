@@ -10,6 +10,7 @@ from typing import Final
 
 from astraeus_pipeline.contracts.columns import Dataset, RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject, RowBatch
+from astraeus_pipeline.contracts.stored_lines import documents
 from astraeus_pipeline.contracts.typed_rows import Row, storable, typed
 from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.providers.aws.anomalies import anomaly_rows
@@ -18,7 +19,6 @@ from astraeus_pipeline.providers.aws.costs import COST_METRICS, QUANTITY_METRIC
 from astraeus_pipeline.providers.aws.forecasts import forecast_rows
 from astraeus_pipeline.providers.aws.kind import Item
 from astraeus_pipeline.providers.aws.resources import resource_rows
-from astraeus_pipeline.providers.aws.stored import pages
 from astraeus_pipeline.providers.aws.utilisation import utilisation_rows
 
 _NO_REGION: Final = frozenset({"", "NoRegion", "global"})
@@ -35,7 +35,7 @@ def batches(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row
 
 def _cost_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
     """One row per day and group of the detailed questions; zero groups are rows too."""
-    for page in pages(fetched, landing):
+    for page in documents(fetched, landing):
         if page["purpose"] != "details":
             continue
         if page["results"] is None:

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
+from astraeus_pipeline.contracts.stored_lines import documents
 from astraeus_pipeline.contracts.typed_rows import Row
 from astraeus_pipeline.providers.aws.client import AwsClients, translated
 from astraeus_pipeline.providers.aws.inventory import KIND_OF, KINDS
 from astraeus_pipeline.providers.aws.kind import Item, Kind, Place, tags_of
 from astraeus_pipeline.providers.aws.snapshots import refuse_past_days
-from astraeus_pipeline.providers.aws.stored import Page, pages, store
+from astraeus_pipeline.providers.aws.stored import Page, store
 
 _CALLS_AT_ONCE: Final = 6
 _DECIMALS: Final = ("size_gb", "throughput_mbps", "vcpus", "memory_gb")
@@ -81,7 +82,7 @@ def _answers(client: Any, kind: Kind) -> Iterator[Item]:
 def resource_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
     """Yield one row per resource of the stored pages."""
     day = fetched.days.last
-    for page in pages(fetched, landing):
+    for page in documents(fetched, landing):
         kind = KIND_OF[page["resource_type"]]
         for item in page["items"]:
             try:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part, Reject
-from astraeus_pipeline.errors import PayloadError
+from astraeus_pipeline.contracts.delivery import Landing, Part, Reject
 
 Page = dict[str, Any]
 
@@ -18,24 +17,6 @@ def store(landing: Landing, name: str, pages: Iterable[Page]) -> Part:
     """Put pages into the landing store; equal pages make equal bytes."""
     lines = (json.dumps(page, sort_keys=True, default=str).encode() + b"\n" for page in pages)
     return landing.put(f"{name}.jsonl", lines, "jsonl")
-
-
-def pages(fetched: Fetched, landing: Landing) -> Iterator[Page]:
-    """Yield the stored pages of a delivery.
-
-    Raises: PayloadError if a line is no JSON.
-    """
-    for part in fetched.parts:
-        with landing.open(part) as handle:
-            for line in handle.read().splitlines():
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError:
-                    raise PayloadError(
-                        f"Account {fetched.account_id}, {fetched.days}: a page of {part.name} is no"
-                        " JSON.",
-                        hint="Fetch the days again.",
-                    ) from None
 
 
 def amount(value: float | int | str | None) -> Decimal | None:

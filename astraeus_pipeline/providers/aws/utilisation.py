@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
+from astraeus_pipeline.contracts.stored_lines import documents
 from astraeus_pipeline.contracts.typed_rows import Row
 from astraeus_pipeline.errors import AuthError, NotObtainable, PayloadError, TransientError
 from astraeus_pipeline.providers.aws.client import AwsClients, translated
 from astraeus_pipeline.providers.aws.gauges import GAUGES, Gauge
 from astraeus_pipeline.providers.aws.kind import Place, in_chunks, listed
-from astraeus_pipeline.providers.aws.stored import Page, amount, pages, rejected, store
+from astraeus_pipeline.providers.aws.stored import Page, amount, rejected, store
 
 KEPT_DAYS: Final = 455
 # GetMetricData is paid for by the metric and statistic, ListMetrics by the request, alike.
@@ -85,7 +86,7 @@ def fetch_utilisation(clients: AwsClients, days: DayRange, landing: Landing) -> 
 
 def utilisation_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
     """Yield one row per resource, metric and day from the stored pages."""
-    for page in pages(fetched, landing):
+    for page in documents(fetched, landing):
         for series in page["series"]:
             for day, values in _by_day(series["statistics"]).items():
                 try:

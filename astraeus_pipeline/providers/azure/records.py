@@ -11,8 +11,8 @@ from typing import Any, Final
 from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject, RowBatch
+from astraeus_pipeline.contracts.stored_lines import documents
 from astraeus_pipeline.contracts.typed_rows import Row, storable, typed
-from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.providers.azure.costs import (
     COST,
     COST_TYPES,
@@ -46,26 +46,12 @@ def batches(table: RawTable, fetched: Fetched, landing: Landing) -> Iterator[Row
     return typed(table, rows(fetched, landing))
 
 
-def _pages(fetched: Fetched, landing: Landing) -> Iterator[dict[str, Any]]:
-    for part in fetched.parts:
-        with landing.open(part) as handle:
-            for line in handle.read().splitlines():
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError:
-                    raise PayloadError(
-                        f"Account {fetched.account_id}, {fetched.days}: a page of {part.name} is no"
-                        " JSON.",
-                        hint="Fetch the days again.",
-                    ) from None
-
-
 def _cost_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
     """One row per day, charge type, pricing model, resource, meter and currency.
 
     Both cost types of it stand on the row: the bill in one, the commitments' share in the other.
     """
-    pages = list(_pages(fetched, landing))
+    pages = list(documents(fetched, landing))
     names = _named(page for page in pages if page["purpose"] == "names")
     found: dict[tuple[object, ...], Row] = {}
     for page in (page for page in pages if page["purpose"] == "details"):
@@ -156,7 +142,7 @@ def _amount(value: object) -> Decimal:
 
 def _resource_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
     day = fetched.days.last
-    for page in _pages(fetched, landing):
+    for page in documents(fetched, landing):
         for item in page["items"]:
             try:
                 yield _resource_row(day, item)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part
-from astraeus_pipeline.errors import PayloadError
+from astraeus_pipeline.contracts.stored_lines import documents
 from astraeus_pipeline.providers.snowflake.client import Row, SnowflakeSession
 from astraeus_pipeline.providers.snowflake.statements import IDENTITY, Statement
 
@@ -64,20 +63,10 @@ def _text(value: object) -> str:
 
 def read(fetched: Fetched, landing: Landing) -> Answers:
     """Return the rows of each stored answer; they are read as they are asked for."""
-    return {part.name.split("-", 1)[0]: _lines(fetched, part, landing) for part in fetched.parts}
-
-
-def _lines(fetched: Fetched, part: Part, landing: Landing) -> Iterator[Row]:
-    with landing.open(part) as handle:
-        for text in io.BufferedReader(cast("io.RawIOBase", handle)):
-            try:
-                yield json.loads(text, parse_float=Decimal)
-            except json.JSONDecodeError:
-                raise PayloadError(
-                    f"Account {fetched.account_id}, {fetched.days}: a line of {part.name} is no"
-                    " JSON.",
-                    hint="Fetch the days again.",
-                ) from None
+    return {
+        part.name.split("-", 1)[0]: documents(fetched, landing, part, parse_float=Decimal)
+        for part in fetched.parts
+    }
 
 
 def one_identity(answers: Answers) -> Row:

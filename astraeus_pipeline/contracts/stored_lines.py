@@ -1,0 +1,35 @@
+"""JSON documents as they lie in the landing store: one a line."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part
+from astraeus_pipeline.errors import PayloadError
+
+
+def documents(
+    fetched: Fetched,
+    landing: Landing,
+    part: Part | None = None,
+    *,
+    parse_float: Callable[[str], Any] = float,
+) -> Iterator[dict[str, Any]]:
+    """Yield the documents of a delivery, or of one part of it, a line at a time.
+
+    Raises: PayloadError if a line is no JSON.
+    """
+    for each in fetched.parts if part is None else (part,):
+        with landing.open(each) as handle:
+            for line in io.BufferedReader(cast("io.RawIOBase", handle)):
+                try:
+                    yield json.loads(line, parse_float=parse_float)
+                except json.JSONDecodeError:
+                    raise PayloadError(
+                        f"Account {fetched.account_id}, {fetched.days}: a line of {each.name} is no"
+                        " JSON.",
+                        hint="Fetch the days again.",
+                    ) from None
