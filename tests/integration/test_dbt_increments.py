@@ -15,6 +15,9 @@ import pytest
 
 from astraeus_pipeline.contracts import AWS_RESOURCES, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.contracts.openai import OPENAI_COSTS
+from astraeus_pipeline.warehouse import acceptances
+from astraeus_pipeline.warehouse.acceptances import Acceptance
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from tests.fixtures.charges import batch, charge, fetched, payload
@@ -27,6 +30,7 @@ OPTIONS = LoadOptions(today=TODAY, settle_days=3)
 FACTS = ("fct_charges", "fct_daily_costs")
 # fct_charges takes what has been held against the ledger.
 BUILT = ("int_raw_reconciliations", *FACTS)
+STATES = (*BUILT, "fct_cost_history", "int_day_finality", "int_day_states", "fct_freshness")
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +44,8 @@ def marts(
         yield made
 
 
-def deliver(marts: Warehouse, name: str, bill: dict[date, list[str]]) -> None:
-    charges = [charge(day, cost) for day, costs in bill.items() for cost in costs]
+def deliver(marts: Warehouse, name: str, bill: dict[date, list[str]], **more: Any) -> None:
+    charges = [charge(day, cost, **more) for day, costs in bill.items() for cost in costs]
     with marts.database.connect("loader", autocommit=True) as conn:
         result = load(
             conn,
@@ -163,3 +167,102 @@ def test_resources_follow_their_inventories(marts: Warehouse) -> None:
         ("i-1", "small", first, second, False),
         ("i-2", "large", second, third, False),
     ]
+
+
+def bill_openai(marts: Warehouse, days: DayRange) -> None:
+    """Load costs of a provider whose bills are final by a day of the next month."""
+    rows = [
+        {"usage_date": day, "billing_period": day.replace(day=1), "line_item": "gpt",
+         "currency": "USD", "amount": Decimal("1.5")}
+        for day in days
+    ]  # fmt: skip
+    read = batch(rows, table=OPENAI_COSTS)
+    with marts.database.connect("loader", autocommit=True) as conn:
+        load(conn, OPENAI_COSTS, fetched(days, "llm"), payload("llm"), lambda: [read], OPTIONS)
+        conn.execute("update raw.partitions set changed_at = '2026-10-01' where account_id = 'llm'")
+
+
+def see_openai(marts: Warehouse, day: str) -> None:
+    """Let the account's days be read again unchanged on that day."""
+    with marts.database.connect("loader", autocommit=True) as conn:
+        conn.execute("update raw.partitions set seen_at = %s where account_id = 'llm'", [day])
+
+
+def states(marts: Warehouse) -> dict[tuple[str, date], tuple[Any, ...]]:
+    """Return {(account, day): (state, note, version)} of the costs."""
+    rows = marts.ask(
+        "select account_id, usage_date, state, case when is_gap then 'gap' when held_back is not"
+        " null then held_back when restated_after_final then 'restated' end, xmin::text"
+        " from marts.fct_freshness where dataset = 'costs'",
+        "dbt",
+    )
+    return {(row[0], row[1]): tuple(row[2:]) for row in rows}
+
+
+def moved(marts: Warehouse, today: date) -> dict[tuple[str, date], tuple[Any, ...]]:
+    """Build as of the day; return what was written, after a rebuild has said the same."""
+    rows = "select * from marts.fct_freshness order by account_id, dataset, usage_date"
+    before = states(marts)
+    marts.build("--select", *STATES, today=today)
+    after, whole = states(marts), marts.ask(rows)
+    marts.build("--full-refresh", "--select", *STATES[-3:], today=today)
+    assert marts.ask(rows) == whole
+    return {key: each[:2] for key, each in after.items() if each != before.get(key)}
+
+
+def test_states_move_by_calendar_and_ledger_as_a_rebuild_says(marts: Warehouse) -> None:
+    october, september = OCTOBER.first, DayRange(date(2026, 9, 29), date(2026, 9, 30))
+    third, fourth, fifth, sixth, seventh = (date(2026, 11, day) for day in range(3, 8))
+    bill_openai(marts, september)
+    see_openai(marts, "2026-10-05")
+    marts.build("--select", "+fct_freshness", today=fifth)
+    assert states(marts)["acme", third][0] == "partial"
+    assert moved(marts, sixth) == {
+        ("acme", third): ("estimated", None),
+        ("acme", sixth): ("missing", None),
+        ("llm", sixth): ("missing", None),
+    }
+
+    # a later day makes a gap, an earlier one begins the calendar, a month's bill closes
+    deliver(marts, "a day after a gap", {fifth: ["1"]})
+    deliver(marts, "an earlier day", {september.first: ["1"]})
+    see_openai(marts, "2026-10-06")
+    assert moved(marts, sixth) == {
+        ("acme", september.first): ("estimated", None),
+        ("acme", september.last): ("missing", "gap"),
+        ("acme", fourth): ("missing", "gap"),
+        ("acme", fifth): ("partial", None),
+        **{("llm", day): ("final", None) for day in september},
+    }
+
+    # the gap is filled, a day is invoiced, another loses a row on its way to staging
+    deliver(marts, "the gap", {fourth: ["1"]})
+    deliver(marts, "an invoice", {october: ["1", "1"]}, invoice_id="INV-1")
+    deliver(marts, "two rows", {fifth: ["1", "2"]})
+    with marts.database.connect("loader", autocommit=True) as conn:
+        conn.execute(
+            "delete from raw.focus_costs where billed_cost = 2 and usage_date = %s", [fifth]
+        )
+    assert moved(marts, sixth) == {
+        ("acme", fourth): ("partial", None),
+        ("acme", fifth): ("partial", "blocked"),
+        ("acme", october): ("invoiced", None),
+    }
+
+    # a person accepts the rows as they stand, the invoice is restated, a day passes
+    [(held,)] = marts.ask(
+        "select delivery_id from marts.fct_freshness"
+        f" where account_id = 'acme' and usage_date = '{fifth}'"
+    )
+    with marts.database.connect("loader", autocommit=True) as conn:
+        agreed = Acceptance("dana", "on request", held, frozenset({fifth}))
+        assert acceptances.accept_standing(conn, "acme", agreed)
+    deliver(marts, "without the invoice", {october: ["2", "2"]})
+    assert moved(marts, seventh) == {
+        ("acme", october): ("invoiced", "restated"),
+        ("acme", fourth): ("estimated", None),
+        ("acme", fifth): ("partial", None),
+        ("acme", seventh): ("missing", None),
+        ("llm", seventh): ("missing", None),
+    }
+    assert moved(marts, seventh) == {}

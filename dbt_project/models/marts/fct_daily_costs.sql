@@ -4,7 +4,7 @@
         incremental_strategy='append',
         on_schema_change='append_new_columns',
         indexes=[
-            {'columns': ['usage_date', 'account_id', 'is_final']},
+            {'columns': ['usage_date', 'account_id']},
             {'columns': ['provider', 'service_name', 'service_category', 'usage_date']}
         ],
         pre_hook="{{ open_increment('fct_charges') }}",
