@@ -41,15 +41,28 @@
     {{ this.identifier }}__changed
 {%- endmacro %}
 
-{# A hash of the model's SQL and of all models and seeds that it is made from. #}
+{#
+    A hash of the model's SQL, of all models and seeds that it is made from, and of the macros that
+    they use; but not of those in this file: how rows are kept is not what they say.
+#}
 {% macro logic_of(unique_id) -%}
     {%- set todo, seen, sums = [unique_id], [], [] -%}
-    {%- for _ in range(1000) if todo -%}
+    {%- for _ in range(2000) if todo -%}
         {%- set id = todo.pop() -%}
-        {%- if id in graph.nodes and id not in seen -%}
+        {%- if id not in seen -%}
             {%- do seen.append(id) -%}
-            {%- do sums.append(id ~ graph.nodes[id].checksum.checksum) -%}
-            {%- do todo.extend(graph.nodes[id].depends_on.nodes | list) -%}
+            {%- if id in graph.nodes -%}
+                {%- set uses = graph.nodes[id].depends_on -%}
+                {%- do sums.append(id ~ graph.nodes[id].checksum.checksum) -%}
+                {%- do todo.extend(uses.nodes | list) -%}
+                {%- do todo.extend(uses.macros | list) -%}
+            {%- elif id.startswith('macro.astraeus.') -%}
+                {%- set macro = context[id.split('.')[-1]].macro -%}
+                {%- if not macro.original_file_path.endswith('slices.sql') -%}
+                    {%- do sums.append(id ~ local_md5(macro.macro_sql)) -%}
+                    {%- do todo.extend(macro.depends_on.macros | list) -%}
+                {%- endif -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
     {{ local_md5(sums | sort | join(',')) }}

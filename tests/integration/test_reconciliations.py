@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -209,4 +209,27 @@ def test_a_rebuild_compares_the_same(marts: Warehouse) -> None:
     rows = "select * from marts.fct_reconciliations order by row(fct_reconciliations.*)::text"
     before = marts.ask(rows)
     marts.build("--full-refresh", *RECONCILED)
+    assert marts.ask(rows) == before
+
+
+def test_what_waited_is_compared_once_the_calendar_allows(marts: Warehouse) -> None:
+    """A month that closes, a day that settles: as a rebuild of that day would have them."""
+    settled = date(2026, 11, 19)
+    stated = (total(settled, "1"),)
+    deliver(marts, "totals", [charge(day, "1") for day in (settled, TODAY)], controls=stated)
+    waiting = f"usage_date = '{TODAY}' and check_name = 'daily_vs_control'"
+    compared = []
+    for today in (TODAY, TODAY + timedelta(days=3), date(2026, 12, 15)):
+        marts.build(*RECONCILED, today=today)
+        day = states(marts, "totals", f"{waiting} and cost_type = 'billed_cost'")
+        month = states(marts, "bare", "grain = 'month'")
+        compared.append([*day.values(), *month.values()])
+    assert compared == [
+        ["not comparable yet", "not comparable yet"],
+        ["no control total", "not comparable yet"],
+        ["no control total", "no control total"],
+    ]
+    rows = "select * from marts.fct_reconciliations order by row(fct_reconciliations.*)::text"
+    before = marts.ask(rows)
+    marts.build("--full-refresh", *RECONCILED, today=today)
     assert marts.ask(rows) == before

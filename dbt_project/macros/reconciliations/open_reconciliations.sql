@@ -1,7 +1,8 @@
 {#
-    Pre-hook of the models of reconciliations, of days and of months: the days whose standing or held-back delivery is another than the
-    one they were compared for, and those that could not be compared yet. Days that the marts do not
-    hold as they stand (a load came in between) wait for the next build. Months go with their days.
+    Pre-hook of the models of reconciliations, of days and of months: the days whose standing or
+    held-back delivery is another than the one they were compared for, and those that could not be
+    compared yet and now can. Days that the marts do not hold as they stand (a load came in between)
+    wait for the next build. Months go with their days.
 #}
 {% macro open_reconciliations(grain) %}
     {%- if execute and flags.WHICH in ('run', 'build') -%}
@@ -43,8 +44,12 @@
             or built.logic is distinct from '{{ logic_of(model.unique_id) }}'
             {% if is_incremental() and grain == 'day' %}
             or (account_id, usage_date) in (
-                select account_id, usage_date from {{ this }}
-                where state = 'not comparable yet' and usage_date is not null
+                select account_id, usage_date
+                from {{ this }} as mart
+                left join {{ ref('provider_rules') }} as rules on rules.provider = mart.provider
+                where
+                    mart.state = 'not comparable yet' and mart.usage_date is not null
+                    and mart.usage_date + coalesce(rules.settle_days, 3) <= '{{ var("today") }}'::date
             )
             or (account_id, usage_date) in (
                 select account_id, usage_date from {{ this }}
@@ -57,11 +62,22 @@
     select distinct account_id, billing_period from {{ changed_slices() }}
     {% if is_incremental() %}
     union
-    select account_id, billing_period from {{ this }}
+    select account_id, billing_period from {{ this }} as mart
     {% if grain == 'day' -%}
     where state in ('not comparable yet', 'blocked') and usage_date is null
     {% else -%}
-    where preset = 'not comparable yet'
+    where
+        preset = 'not comparable yet'
+        and exists (
+            select 1
+            from {{ source('raw', 'partitions') }} as partitions
+            left join {{ ref('provider_rules') }} as rules on rules.provider = partitions.provider
+            where
+                partitions.account_id = mart.account_id and partitions.dataset = 'costs'
+                and partitions.billing_period = mart.billing_period
+                and (mart.billing_period + interval '1 month')::date + coalesce(rules.closes_on, 15) - 1
+                <= '{{ var("today") }}'::date
+        )
     {% endif %}
     {% endif %};
     analyze {{ changed_slices() }};
