@@ -22,6 +22,7 @@ SCRIPTS: dict[str, list[str]] = {
     "replace": ["--small", "800000", "--large", "2000000", "--runs", "12"],
     "marts": ["--rows", "1000000", "--runs", "1"],
     "backfill": ["--accounts", "3", "--days", "60", "--sample", "2"],
+    "faults": ["--days", "60"],
     "kill": ["--kills", "8", "--accounts", "3", "--days", "30"],
 }
 

@@ -12,6 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 
+class NotApplicable(Exception):
+    """A bill of this source cannot have the fault."""
+
+
 @dataclass
 class Row:
     """One row of a payload: costs by the provider's names, as it spells them; None is null."""
@@ -39,8 +43,14 @@ class Bill:
         ]
 
     def one(self, kind: str | None = "Usage") -> Row:
-        """Return some row of the day with money in it."""
-        return self.draw.choice([row for row in self.of_day(kind) if any(_numbers(row))])
+        """Return some row of the day with money in it.
+
+        Raises: NotApplicable if such a bill has none.
+        """
+        found = [row for row in self.of_day(kind) if any(_numbers(row))]
+        if not found:
+            raise NotApplicable(kind)
+        return self.draw.choice(found)
 
     def drop(self, *rows: Row) -> None:
         """Take rows away."""
@@ -135,6 +145,8 @@ def _currency(share: int, currency: str | None) -> Fault:
 def _swap(bill: Bill) -> None:
     """Two cost types under each other's name, on the rows of the day."""
     names = list(dict.fromkeys(name for row in bill.rows for name in row.costs))
+    if len(names) < 2:
+        raise NotApplicable
     swapped = dict(zip(names, [*names[1:], names[0]], strict=True))
     for row in bill.of_day():
         row.costs = {swapped[name]: cost for name, cost in row.costs.items()}
@@ -149,6 +161,8 @@ def _stranger(bill: Bill) -> None:
 
 def _stale(bill: Bill) -> None:
     """The day as an older refresh had it."""
+    if not any(row.day == bill.day for row in bill.older):
+        raise NotApplicable
     bill.drop(*bill.of_day())
     bill.rows += [copy.deepcopy(row) for row in bill.older if row.day == bill.day]
 
@@ -211,4 +225,19 @@ HARMLESS: dict[str, Fault] = {
     "E-notation of the same amount": _each(lambda cost: f"{Decimal(cost):E}"),
     "trailing zeros": _each(lambda cost: f"{Decimal(cost):f}" + ("00" if "." in cost else ".00")),
     "negative quantity": _negative_quantity,
+}
+
+
+def _cancel(bill: Bill) -> None:
+    """Move money from one charge to another of the day."""
+    first, second = [row for row in bill.of_day("Usage") if any(_numbers(row))][:2]
+    for row, sign in ((first, 1), (second, -1)):
+        row.costs = {k: v and f"{Decimal(v) + sign:f}" for k, v in row.costs.items()}
+
+
+# What no total of a day can see: the money of each day stays what the provider states.
+UNSEEN: dict[str, Fault] = {"two errors of a day that cancel out": _cancel}
+# The same where nobody states a total: money that is merely wrong.
+UNSEEN_WITHOUT_TOTALS: dict[str, Fault] = {
+    name: ROW_FAULTS[name] for name in ("lost row", "wrong sign", "rounded to 2 decimals")
 }

@@ -1,116 +1,64 @@
-"""Three sources of bills, fetched by their real clients, whose payloads can be taken apart."""
+"""Sources of bills that real clients fetch from emulators: AWS, Azure, Snowflake."""
 
 from __future__ import annotations
 
-import csv
+import base64
 import io
-import json
-import random
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+import pyarrow as pa
 from pydantic import SecretStr
 
 from astraeus_pipeline.contracts.account import Account
-from astraeus_pipeline.contracts.days import DayRange, next_month
+from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched
-from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.providers.registry import PROVIDERS
-from astraeus_pipeline.sandbox import azure, azure_lines, cost_explorer
-from astraeus_pipeline.warehouse.landing import LandingStore
+from astraeus_pipeline.sandbox import azure, azure_lines, cost_explorer, snowflake
+from astraeus_pipeline.sandbox.snowflake_faults import Fault
+from benchmarks.fault_bills import (
+    Charge,
+    Source,
+    Trouble,
+    charges,
+    lines_of,
+    text_of,
+)
+from benchmarks.fault_files import FocusFiles
 from benchmarks.fault_kinds import Row
 
-KINDS: Final = ("Usage", "Usage", "Usage", "Usage", "Usage", "Usage", "Tax", "Credit")
 _LINKED: Final = "111111111111"
 _SUBSCRIPTION: Final = "11111111-2222-4333-8444-555555555555"
-
-
-class Charge:
-    """One invented charge: four different costs, ten decimals each."""
-
-    def __init__(self, day: date, number: int, kind: str, draw: random.Random) -> None:
-        self.day, self.number, self.kind = day, number, kind
-        sign = -1 if kind == "Credit" else 1
-        self.costs = [sign * Decimal(draw.randint(10**10, 10**12)).scaleb(-10) for _ in range(4)]
-
-
-def charges(days: DayRange, refresh: int) -> list[Charge]:
-    """Return a bill of the days; a later refresh has every ninth day otherwise."""
-    found = []
-    for position, day in enumerate(days):
-        changed = refresh if position % 9 == 4 else 0
-        draw = random.Random(f"{day} {changed}")
-        found += [Charge(day, number, kind, draw) for number, kind in enumerate(KINDS)]
-    return found
-
-
-class Source(ABC):
-    """A provider with two refreshes of one bill; `rows` and `with_rows` take a payload apart."""
-
-    provider: Provider
-
-    def __init__(self, days: DayRange, store: LandingStore, folder: Path) -> None:
-        self.days, self.store = days, store
-        self.older, self.newer = (self._fetched(folder, refresh) for refresh in (0, 1))
-
-    @abstractmethod
-    def _fetched(self, folder: Path, refresh: int) -> list[Fetched]:
-        """Fetch a refresh with the real client."""
-
-    @abstractmethod
-    def rows(self, fetched: Fetched) -> list[Row]:
-        """Take the payload apart."""
-
-    @abstractmethod
-    def with_rows(self, fetched: Fetched, rows: Sequence[Row]) -> Fetched:
-        """Store the rows as a payload in the provider's form; totals stay as they were stated."""
-
-    def text(self, fetched: Fetched) -> bytes:
-        """Return the bytes of the first part."""
-        with self.store.open(fetched.parts[0]) as handle:
-            return handle.read()
-
-    def with_text(self, fetched: Fetched, text: bytes, *more: bytes) -> Fetched:
-        """Store other bytes as the payload."""
-        name, kind = fetched.parts[0].name, fetched.parts[0].media_type
-        parts = tuple(self.store.put(name, [each], kind) for each in (text, *more))
-        return replace(fetched, parts=parts)
-
-
-def _pages(text: bytes) -> list[dict[str, Any]]:
-    return [json.loads(line, parse_float=Decimal) for line in text.splitlines()]
-
-
-def _lines(pages: Sequence[dict[str, Any]]) -> bytes:
-    return b"".join(json.dumps(page, default=str).encode() + b"\n" for page in pages)
+_MANY: Final = 1000  # faults of an emulator are used up; this is for as long as anybody asks
 
 
 class CostExplorer(Source):
     """AWS: tied to the totals that Cost Explorer gives without grouping."""
 
+    name = "aws"
+    cost_name, rows_name = '"UnblendedCost"', '"results"'
     provider = PROVIDERS["aws"]
     _METRICS: Final = ("UnblendedCost", "AmortizedCost", "NetUnblendedCost", "NetAmortizedCost")
 
-    def _fetched(self, folder: Path, refresh: int) -> list[Fetched]:
-        del folder
+    @contextmanager
+    def served(self, slug: str, refresh: int, trouble: Trouble | None = None) -> Iterator[Account]:
+        """Serve a Cost Explorer; its groups come in pages of a hundred."""
 
         def lines(first: date, end: date) -> list[cost_explorer.Line]:
             return [self._line(c) for c in charges(self.days, refresh) if first <= c.day < end]
 
         with cost_explorer.CostExplorerServer(lines, lambda day: False) as server:
+            server.faults.lose_last_page = trouble == "lost page"
+            server.faults.broken_json = _MANY if trouble == "answer cut off" else 0
             secrets = {
                 "access_key_id": SecretStr("invented"),
                 "secret_access_key": SecretStr("invented"),
             }
             config = {"linked_account_id": _LINKED, "cost_explorer_endpoint_url": server.url}
-            account = Account("bench", "aws", "Bench", config, lambda: secrets)
-            return list(self.provider.fetch(account, "costs", self.days, self.store))
+            yield Account(slug, "aws", "Bench", config, lambda: secrets)
 
     def _line(self, charge: Charge) -> cost_explorer.Line:
         return cost_explorer.Line(
@@ -138,14 +86,14 @@ class CostExplorer(Source):
                     "quantity": group["Metrics"]["UsageQuantity"]["Amount"],
                 },
             )
-            for page in _pages(self.text(fetched))
+            for page in lines_of(self.text(fetched))
             if page["purpose"] == "details"
             for result in page["results"]
             for group in result["Groups"]
         ]
 
     def with_rows(self, fetched: Fetched, rows: Sequence[Row]) -> Fetched:
-        pages = [page for page in _pages(self.text(fetched)) if page["purpose"] != "details"]
+        pages = [page for page in lines_of(self.text(fetched)) if page["purpose"] != "details"]
         for row in rows:
             filters = dict(row.rest["filters"])
             if row.rest.get("stranger"):
@@ -160,22 +108,28 @@ class CostExplorer(Source):
                 "Estimated": False,
             }
             pages.append({"purpose": "details", "filters": filters, "results": [result]})
-        return self.with_text(fetched, _lines(pages))
+        return self.with_text(fetched, text_of(pages))
 
 
 class CostManagement(Source):
     """Azure: tied to the totals that Cost Management gives without grouping."""
 
+    name = "azure"
+    cost_name, rows_name = '"Cost"', '"rows"'
     provider = PROVIDERS["azure"]
 
-    def _fetched(self, folder: Path, refresh: int) -> list[Fetched]:
+    @contextmanager
+    def served(self, slug: str, refresh: int, trouble: Trouble | None = None) -> Iterator[Account]:
+        """Serve a Cost Management over TLS; its rows come in pages of two hundred."""
         found = [azure.Subscription(_SUBSCRIPTION, "Bench")]
 
         def lines(days: DayRange) -> list[azure_lines.Line]:
             return [self._line(c) for c in charges(self.days, refresh) if c.day in days]
 
-        place = folder / f"azure-{refresh}"
-        with azure.AzureServer(lambda: found, lines, place, page_size=1000) as server:
+        place = self.folder / f"azure-{slug}-{refresh}"
+        with azure.AzureServer(lambda: found, lines, place, page_size=200) as server:
+            server.faults.lose_last_page = trouble == "lost page"
+            server.faults.broken_json = _MANY if trouble == "answer cut off" else 0
             secrets = {"client_secret": SecretStr(azure.SECRET)}
             config = {
                 "tenant_id": azure.TENANT,
@@ -186,8 +140,7 @@ class CostManagement(Source):
                 "ca_bundle": str(server.ca_path),
                 "units_per_minute": 1_000_000,
             }
-            account = Account("bench", "azure", "Bench", config, lambda: secrets)
-            return list(self.provider.fetch(account, "costs", self.days, self.store))
+            yield Account(slug, "azure", "Bench", config, lambda: secrets)
 
     def _line(self, charge: Charge) -> azure_lines.Line:
         service, meter = f"Service {charge.number}", f"Meter {charge.number}"
@@ -213,7 +166,7 @@ class CostManagement(Source):
 
     def rows(self, fetched: Fetched) -> list[Row]:
         found = []
-        for page in _pages(self.text(fetched)):
+        for page in lines_of(self.text(fetched)):
             for row in page["rows"] if page["purpose"] == "details" else ():
                 cells = dict(zip(page["columns"], row, strict=True))
                 day = datetime.strptime(str(cells["UsageDate"]), "%Y%m%d").date()  # noqa: DTZ007
@@ -228,7 +181,7 @@ class CostManagement(Source):
         return found
 
     def with_rows(self, fetched: Fetched, rows: Sequence[Row]) -> Fetched:
-        pages = [page for page in _pages(self.text(fetched)) if page["purpose"] != "details"]
+        pages = [page for page in lines_of(self.text(fetched)) if page["purpose"] != "details"]
         columns = ["UsageDate", "ResourceId", "ResourceGuid", "Currency", "UsageQuantity"]
         for row in rows:
             ids = list(row.rest["ids"])
@@ -247,112 +200,111 @@ class CostManagement(Source):
                         "rows": [cells if not row.costs else [*cells, cost]],
                     }
                 )
-        return self.with_text(fetched, _lines(pages))
+        return self.with_text(fetched, text_of(pages))
 
 
-class FocusFiles(Source):
-    """FOCUS 1.2 files; with totals by day in their manifest, or without any manifest."""
+class Statement(Source):
+    """Snowflake: tied to the totals and counts that it sums itself from USAGE_IN_CURRENCY_DAILY."""
 
-    provider = PROVIDERS["focus"]
-    has_totals = True
-    _COSTS: Final = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
+    name = "snowflake"
+    cost_name, rows_name = '"usage_in_currency"', '"usage_date"'
+    provider = PROVIDERS["snowflake"]
+    _ACCOUNT: Final = "BENCH-MAIN"
+    _BILLING: ClassVar = {"Usage": "consumption", "Tax": "priority support", "Credit": "rebate"}
+    _key: ClassVar = snowflake.new_key()
 
-    def _fetched(self, folder: Path, refresh: int) -> list[Fetched]:
-        root = folder / f"{type(self).__name__}-{refresh}"
-        bill = charges(self.days, refresh)
-        for month in self.days.months():
-            mine = [charge for charge in bill if charge.day.replace(day=1) == month]
-            place = root / f"{month:%Y-%m}"
-            place.mkdir(parents=True)
-            (place / "charges.csv").write_bytes(_csv([self._line(charge) for charge in mine]))
-            if self.has_totals:
-                (place / "manifest.json").write_text(self._manifest(mine))
-        account = Account("bench", "focus", "Bench", {"url": str(root)})
-        return list(self.provider.fetch(account, "costs", self.days, self.store))
-
-    def _manifest(self, bill: list[Charge]) -> str:
-        totals = [
-            {
-                "day": str(day),
-                "currency": "USD",
-                **{
-                    name: str(sum(c.costs[place] for c in bill if c.day == day))
-                    for place, name in enumerate(self._COSTS)
-                },
+    @contextmanager
+    def served(self, slug: str, refresh: int, trouble: Trouble | None = None) -> Iterator[Account]:
+        """Serve a Snowflake whose one account has the bill."""
+        private, public = self._key
+        users = {"ASTRAEUS": snowflake.User(public)}
+        emulated = snowflake.EmulatedAccount(self._ACCOUNT, "BB11111", users=users)
+        with snowflake.SnowflakeServer([emulated]) as server:
+            lines = [self._line(charge) for charge in charges(self.days, refresh)]
+            bill = {"organization_usage.usage_in_currency_daily": lines}
+            server.fill(self._ACCOUNT, bill)
+            if trouble == "lost page":
+                server.faults.query = [Fault(bend=_lose_half) for _ in range(_MANY)]
+            elif trouble == "answer cut off":
+                server.faults.query = [Fault(bend=_cut_rows) for _ in range(_MANY)]
+            config = {
+                "account": self._ACCOUNT.lower(),
+                "user": "astraeus",
+                "warehouse": "BENCH_WH",
+                "endpoint_url": server.url,
             }
-            for day in sorted({charge.day for charge in bill})
-        ]
-        return json.dumps({"files": [{"path": "charges.csv"}], "totals": totals})
+            yield Account(
+                slug, "snowflake", "Bench", config, lambda: {"private_key": SecretStr(private)}
+            )
 
-    def _line(self, charge: Charge) -> dict[str, Any]:
-        month = charge.day.replace(day=1)
+    def _line(self, charge: Charge) -> dict[str, str | None]:
         return {
-            "BillingAccountId": "b-1",
-            "BillingAccountName": "Bench",
-            "BillingCurrency": "USD",
-            "BillingPeriodStart": f"{month}T00:00:00Z",
-            "BillingPeriodEnd": f"{next_month(month)}T00:00:00Z",
-            "ChargeCategory": charge.kind,
-            "ChargeClass": "",
-            "ChargeDescription": f"Charge {charge.number}",
-            "ChargePeriodStart": f"{charge.day}T00:00:00Z",
-            "ChargePeriodEnd": f"{charge.day + timedelta(days=1)}T00:00:00Z",
-            "InvoiceIssuerName": "Bench",
-            "PricingQuantity": str(charge.number + 1),
-            "PricingUnit": "Hours",
-            "ProviderName": "Bench",
-            "PublisherName": "Bench",
-            "ServiceCategory": "Compute",
-            "ServiceName": f"Service {charge.number}",
-            "SubAccountId": "s-1",
-            **{name: f"{cost:f}" for name, cost in zip(self._COSTS, charge.costs, strict=True)},
+            "organization_name": "BENCH",
+            "contract_number": "C-1",
+            "account_name": "MAIN",
+            "account_locator": "BB11111",
+            "region": "AWS_US_EAST_1",
+            "service_level": "Enterprise",
+            "usage_date": str(charge.day),
+            "usage_type": "compute",
+            "billing_type": self._BILLING[charge.kind],
+            "rating_type": "compute",
+            "service_type": f"SERVICE_{charge.number}",
+            "is_adjustment": "false",
+            "usage": str(charge.number + 1),
+            "currency": "USD",
+            "usage_in_currency": f"{round(charge.costs[0] * 1000, 2):f}",  # as it rounds: cents
+            "balance_source": "capacity",
         }
 
     def rows(self, fetched: Fetched) -> list[Row]:
-        reader = csv.DictReader(io.StringIO(self.text(fetched).decode()))
+        kinds = {billing: kind for kind, billing in self._BILLING.items()}
         return [
             Row(
-                date.fromisoformat(line["ChargePeriodStart"][:10]),
-                line["ChargeCategory"],
-                line["BillingCurrency"],
-                {name: line[name] for name in self._COSTS},
-                {"line": line, "quantity": line["PricingQuantity"]},
+                date.fromisoformat(line["usage_date"]),
+                kinds[line["billing_type"]],
+                line["currency"],
+                {"usage_in_currency": line["usage_in_currency"]},
+                {"line": line, "quantity": line["usage"]},
             )
-            for line in reader
+            for line in lines_of(self.text(fetched))
         ]
 
     def with_rows(self, fetched: Fetched, rows: Sequence[Row]) -> Fetched:
         lines = []
         for row in rows:
             line = row.rest["line"] | {
-                "BillingCurrency": row.currency or "",
-                "ChargePeriodStart": f"{row.day}T00:00:00Z",
-                "ChargePeriodEnd": f"{row.day + timedelta(days=1)}T00:00:00Z",
-                "PricingQuantity": row.rest["quantity"],
-                **{name: row.costs.get(name) or "" for name in self._COSTS},
+                "usage_date": str(row.day),
+                "currency": row.currency,
+                "usage": row.rest["quantity"],
             }
+            del line["usage_in_currency"]
+            line |= row.costs
             if row.rest.get("stranger"):
-                line["SubAccountId"] = "s-of-somebody-else"
+                line["account_locator"] = "ZZ99999"
             lines.append(line)
-        return self.with_text(fetched, _csv(lines))
+        return self.with_text(fetched, text_of(lines))
 
 
-class BareFiles(FocusFiles):
-    """FOCUS files whose issuer states no totals: money that is merely wrong cannot be seen."""
+def _lose_half(answer: dict[str, Any]) -> None:
+    """Keep the first half of the rows of a long answer, and what it says of their number."""
+    data = answer.get("data") or {}
+    if not data.get("rowsetBase64"):
+        return
+    table = pa.ipc.open_stream(base64.b64decode(data["rowsetBase64"])).read_all()
+    if table.num_rows > 200:
+        kept, sink = table.slice(0, table.num_rows // 2), io.BytesIO()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(kept)
+        data["rowsetBase64"] = base64.b64encode(sink.getvalue()).decode()
 
-    has_totals = False
+
+def _cut_rows(answer: dict[str, Any]) -> None:
+    """Cut the Arrow bytes of a long answer in half."""
+    data = answer.get("data") or {}
+    text = data.get("rowsetBase64") or ""
+    if len(text) > 20_000:
+        data["rowsetBase64"] = text[: len(text) // 8 * 4]
 
 
-def _csv(lines: Sequence[dict[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]))
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue().encode()
-
-
-@contextmanager
-def sources(days: DayRange, store: LandingStore, folder: Path) -> Iterator[list[Source]]:
-    """Fetch two refreshes of each source's bill."""
-    kinds: tuple[type[Source], ...] = (CostExplorer, CostManagement, FocusFiles, BareFiles)
-    yield [kind(days, store, folder) for kind in kinds]
+TIED: Final[tuple[type[Source], ...]] = (CostExplorer, CostManagement, Statement, FocusFiles)

@@ -9,7 +9,16 @@ import typer
 from astraeus_pipeline.cli.context import asked_marts
 from astraeus_pipeline.cli.options import Accounts, First, Last, day_bounds
 from astraeus_pipeline.cli.output import Json, console, print_records
+from astraeus_pipeline.errors import ConfigError
 
+_STATES = (
+    "exact",
+    "within rounding",
+    "no control total",
+    "not comparable yet",
+    "accepted",
+    "blocked",
+)
 _COUNTS = """
 select account_id as account, check_name as "check", state, count(*) as comparisons,
     min(first_day) as first_day, max(last_day) as last_day,
@@ -42,9 +51,7 @@ def reconcile(
     last: Last = None,
     state: Annotated[
         str | None,
-        typer.Option(
-            help="exact, within rounding, no control total, not comparable yet, accepted, blocked"
-        ),
+        typer.Option(help=", ".join(_STATES)),
     ] = None,
     rows: Annotated[
         bool, typer.Option("--rows", help="Each comparison, also where there are many.")
@@ -57,6 +64,8 @@ def reconcile(
     Comparisons are counted by account, check and state; with --state or --rows each is listed.
     Ends with 1 where a residual blocks a day.
     """
+    if state is not None and state not in _STATES:
+        raise ConfigError(f"There is no state '{state}'.", hint=f"Known: {', '.join(_STATES)}.")
     begin, end = day_bounds(first, last)
     parameters: dict[str, Any] = {
         "accounts": account or None,

@@ -73,6 +73,14 @@ class ControlTotal:
 
 
 @dataclass(frozen=True)
+class RowCount:
+    """How many rows the provider itself says that a UTC day has."""
+
+    day: date
+    rows: int
+
+
+@dataclass(frozen=True)
 class Fetched:
     """One fetch of one account and dataset: the stored parts and what is known about them.
 
@@ -82,7 +90,8 @@ class Fetched:
 
     `complete_through` is the last day that the provider calls complete: empty days up to it are
     real zeros. None: days after the last row are taken as not delivered yet. `shape` names the
-    raw table among those of the dataset (see RawTable).
+    raw table among those of the dataset (see RawTable). `expected_rows` speaks of all the payload;
+    where `row_counts` tell them by day (days left out: none), they are what is compared.
     """
 
     account_id: str
@@ -95,6 +104,7 @@ class Fetched:
     complete_through: date | None = None
     controls: tuple[ControlTotal, ...] = ()
     expected_rows: int | None = None
+    row_counts: tuple[RowCount, ...] = ()
     requests: int = 0
     request_cost_usd: Decimal = Decimal(0)
     shape: str | None = None

@@ -15,7 +15,7 @@ from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched
-from astraeus_pipeline.errors import AstraeusError, DatabaseError, TransientError
+from astraeus_pipeline.errors import AstraeusError, DatabaseError, PayloadError, TransientError
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import ledger
@@ -181,7 +181,10 @@ def next_step(error: AstraeusError) -> str:
 
 @contextmanager
 def _translated(account_id: str, days: DayRange) -> Iterator[None]:
-    """Turn database and file system errors into ours, with account and days."""
+    """Turn errors that are not ours into such, with account and days.
+
+    A payload of a shape that no reader foresaw fails its own delivery, and is in the ledger.
+    """
     about = f"account {account_id}, {days}"
     try:
         yield
@@ -195,4 +198,9 @@ def _translated(account_id: str, days: DayRange) -> Iterator[None]:
         raise DatabaseError(
             f"Loading {about} failed: {error.strerror or error}.",
             hint="Nothing of this load stands; check the landing store and its disk.",
+        ) from error
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise PayloadError(
+            f"Loading {about} met something unforeseen in the payload ({type(error).__name__}).",
+            hint="Nothing of this load stands. Fetch the days again; if it stays, report it.",
         ) from error

@@ -30,7 +30,13 @@ from astraeus_pipeline.warehouse.landing import StoredPayload
 from astraeus_pipeline.warehouse.ledger import Conclusion
 from astraeus_pipeline.warehouse.standing_rows import GroupKey, Totals
 from astraeus_pipeline.warehouse.survey import Slice, Survey, slice_keys
-from astraeus_pipeline.warehouse.verdicts import Judge, Standing, Verdict, settled_before
+from astraeus_pipeline.warehouse.verdicts import (
+    Judge,
+    Standing,
+    Verdict,
+    settled_before,
+    unanswered,
+)
 
 Read = Callable[[], Iterable[RowBatch]]
 
@@ -198,6 +204,7 @@ class _Load:
         )
         verdicts = judge.judge(self.fetched, self.survey, standing)
         objections = self.objections = tie_out.compare(self.fetched, self.survey)
+        verdicts |= unanswered(objections.by_day, self.fetched, verdicts)
         if self.options.acceptance:
             days = self.options.acceptance.days
             verdicts = {each: v for each, v in verdicts.items() if each.usage_date in days}

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Part
+from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Part, RowCount
 
 VERSION = 1
 # What asking cost is a matter of the fetch, not of the bill: it must not change the hash.
@@ -21,6 +21,8 @@ def dump(fetched: Fetched) -> bytes:
     content = {k: v for k, v in asdict(fetched).items() if k not in _OF_THE_FETCH}
     if fetched.shape is None:  # as it was written before there were shapes
         del content["shape"]
+    if not fetched.row_counts:
+        del content["row_counts"]
     return json.dumps({"version": VERSION, **content}, sort_keys=True, default=str).encode()
 
 
@@ -36,6 +38,10 @@ def load(text: bytes) -> Fetched:
             "billing_period": _day(content["billing_period"]),
             "complete_through": _day(content["complete_through"]),
             "controls": tuple(_control(control) for control in content["controls"]),
+            "row_counts": tuple(
+                RowCount(date.fromisoformat(each["day"]), each["rows"])
+                for each in content.get("row_counts", ())
+            ),
         }
     )
 

@@ -82,7 +82,7 @@ def compare(fetched: Fetched, survey: Survey) -> Objections:
     """
     controls = [*_stated(fetched, survey), *_unstated(fetched, survey)]
     expected, found = fetched.expected_rows, survey.rows + survey.rejected_rows
-    if expected is not None and expected != found:
+    if expected is not None and expected != found and not fetched.row_counts:
         announced = f"{fetched.source_name} announces {expected} rows, the payload holds {found}"
         return Objections(controls, announced)
     if survey.is_wholly_blocked:
@@ -91,12 +91,28 @@ def compare(fetched: Fetched, survey: Survey) -> Objections:
     coarse = [each for each in coarse if not any(day in each.days for day in survey.blocked_days)]
     if coarse and fetched.billing_period is not None:
         return Objections(controls, str(coarse[0]))
-    by_day: dict[date, str] = {}
+    by_day = _miscounted(fetched, survey)
     for control in (*(each for each in controls if each.is_daily and not each.is_tied), *coarse):
         for day in control.days:
             if day not in survey.blocked_days:
                 by_day.setdefault(day, str(control))
     return Objections(controls, None, by_day)
+
+
+def _miscounted(fetched: Fetched, survey: Survey) -> dict[date, str]:
+    """Return the days whose rows are not as many as the provider counts, and what it says."""
+    if not fetched.row_counts:
+        return {}
+    announced = {each.day: each.rows for each in fetched.row_counts}
+    found: dict[date, int] = {}
+    for each, facts in survey.slices.items():
+        found[each.usage_date] = found.get(each.usage_date, 0) + facts.rows
+    return {
+        day: f"{fetched.source_name} announces {announced.get(day, 0)} rows for {day}, the payload"
+        f" holds {found.get(day, 0)}"
+        for day in sorted(announced.keys() | found.keys())
+        if announced.get(day, 0) != found.get(day, 0) and day not in survey.blocked_days
+    }
 
 
 def _stated(fetched: Fetched, survey: Survey) -> Iterator[Control]:
@@ -116,19 +132,21 @@ def _unstated(fetched: Fetched, survey: Survey) -> Iterator[Control]:
     """Yield a zero for money where the provider's daily totals know of none.
 
     A row that fell into the wrong day or the wrong currency would otherwise be missed on the one
-    side and never be looked for on the other.
+    side and never be looked for on the other. What an API has no total for yet may still come; of a
+    file all is told, days far from the others, too.
     """
     daily = [control for control in fetched.controls if len(control.days) == 1]
     if not daily:
         return
     first, last = min(each.days.first for each in daily), max(each.days.last for each in daily)
+    is_whole = fetched.billing_period is not None
     sources = {each.cost_type: each.source for each in daily}
     stated = {(each.days.first, each.currency, each.cost_type) for each in daily}
     found = {
         (day, currency, cost_type)
         for (day, _), facts in survey.slices.items()
         for (currency, cost_type), amount in facts.sums.items()
-        if amount and cost_type in sources and first <= day <= last
+        if amount and cost_type in sources and (is_whole or first <= day <= last)
     }
     for day, currency, cost_type in sorted(found - stated):
         days, source = DayRange(day, day), sources[cost_type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -88,6 +88,18 @@ class Judge:
                     f" to {money.plain(new)} {currency}"
                 )
         return None
+
+
+def unanswered(
+    days: Iterable[date], fetched: Fetched, verdicts: Mapping[Slice, Verdict]
+) -> dict[Slice, Verdict]:
+    """Return verdicts of days that a provider states figures for, and of which not one row came.
+
+    Without them they would pass as days that are still to come.
+    """
+    known = {each.usage_date for each in verdicts}
+    missing = [day for day in days if day not in known and day in fetched.days]
+    return {_slice_of(day, fetched): Verdict("replaced", SliceFacts()) for day in missing}
 
 
 def _collapsed(old: Decimal, new: Decimal) -> bool:

@@ -340,6 +340,22 @@ def test_a_day_that_does_not_tie_is_refused_and_the_others_load(conn: psycopg.Co
     assert (healed.state, healed.days("replaced")) == ("loaded", [OPEN_DAY])
 
 
+def test_a_day_with_a_total_and_no_row_is_refused_and_no_day_to_come(
+    conn: psycopg.Connection,
+) -> None:
+    """The last page is lost: its days are not simply later ones, since the provider counts them."""
+    days = DayRange(SETTLED_DAY, OPEN_DAY)
+    stated = ControlTotal(DayRange(OPEN_DAY, OPEN_DAY), "USD", "billed_cost", Decimal(2), "test")
+    result = deliver(conn, "a", [charge(SETTLED_DAY)], days, controls=(stated,))
+    assert (result.days("replaced"), result.days("refused")) == ([SETTLED_DAY], [OPEN_DAY])
+    held = "select state, rows, delivery_id is null from raw.partitions where usage_date = '{}'"
+    assert one(conn, held.format(OPEN_DAY)) == ("refused", 0, True)
+    assert one(conn, "select count(*) from raw.partitions") == 2  # the days between are to come
+    whole = [charge(SETTLED_DAY), charge(OPEN_DAY, "2")]
+    assert deliver(conn, "b", whole, days, controls=(stated,)).state == "loaded"
+    assert one(conn, held.format(OPEN_DAY)) == ("loaded", 1, False)
+
+
 def test_a_source_in_another_shape_takes_the_place_of_the_first(conn: psycopg.Connection) -> None:
     days = DayRange(OPEN_DAY, OPEN_DAY)
     line = {

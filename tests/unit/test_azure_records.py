@@ -83,6 +83,20 @@ def test_of_two_names_of_a_meter_the_one_with_most_money_counts(tmp_path: Path) 
     assert (row["meter"], row["service_name"]) == ("New name", None)
 
 
+def test_a_cost_under_another_name_blocks_its_days_and_breaks_nothing(tmp_path: Path) -> None:
+    renamed = ["Currency", "CostNew", "UsageDate", "ResourceId", "UsageQuantity", "ResourceGuid"]
+    names = page(
+        ["1", "M", "Name"],
+        purpose="names",
+        filters={},
+        group_by=["ResourceGuid", "Meter"],
+        columns=["CostNew", "ResourceGuid", "Meter"],
+    )
+    row = page(["EUR", "1", 20261005, "/r", "1", "m"], columns=renamed)
+    [batch] = read(tmp_path, names, row)
+    assert [each.usage_date for each in batch.rejects] == [DAY] and batch.rows.num_rows == 0
+
+
 @pytest.mark.parametrize(
     ("cells", "says", "day"),
     [

@@ -16,7 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched
+from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, RowCount
 from astraeus_pipeline.errors import ConfigError, LoadError
 from astraeus_pipeline.warehouse.landing import LandingStore
 
@@ -100,11 +100,13 @@ def test_the_manifest_leads_back_to_the_delivery(store: LandingStore) -> None:
         billing_period=days.first,
         complete_through=date(2026, 10, 20),
         controls=(control,),
+        row_counts=(RowCount(days.first, 3),),
         requests=7,
     )
     stored = store.put_manifest(fetched)
     again = store.read_manifest(stored.uri)
     assert (again.parts, again.controls, again.days) == (fetched.parts, (control,), days)
+    assert again.row_counts == fetched.row_counts
     assert again.requests == 0  # of the fetch, not of the bill
     assert store.put_manifest(again).sha256 == stored.sha256
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from astraeus_pipeline.contracts import FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.contracts.delivery import ControlTotal, Reject
+from astraeus_pipeline.contracts.delivery import ControlTotal, Reject, RowCount
 from astraeus_pipeline.warehouse import tie_out
 from astraeus_pipeline.warehouse.survey import Survey
 from astraeus_pipeline.warehouse.tie_out import Objections
@@ -17,6 +17,7 @@ from tests.fixtures.charges import batch, charge, fetched
 FIRST = date(2026, 10, 1)
 DAYS = [FIRST + timedelta(days=n) for n in range(3)]
 SPAN = DayRange(DAYS[0], DAYS[-1])
+FAR = date(2025, 10, 2)
 
 
 def total(days: DayRange | date, amount: str, currency: str = "USD", **more: Any) -> ControlTotal:
@@ -87,3 +88,24 @@ def test_fewer_rows_than_announced_speak_against_everything() -> None:
     survey.add(batch(CLEAN))
     found = tie_out.compare(fetched(SPAN, expected_rows=4), survey)
     assert found.whole == "test announces 4 rows, the payload holds 3"
+
+
+def counted(*rows: int) -> tuple[RowCount, ...]:
+    return tuple(RowCount(day, count) for day, count in zip(DAYS, rows, strict=True))
+
+
+def test_rows_counted_by_day_speak_against_their_day_alone() -> None:
+    survey = Survey(FOCUS_COSTS)
+    survey.add(batch([*CLEAN, charge(DAYS[1], "0")]))
+    found = tie_out.compare(fetched(SPAN, expected_rows=3, row_counts=counted(1, 1, 1)), survey)
+    assert (found.whole, list(found.by_day)) == (None, [DAYS[1]])
+    assert found.by_day[DAYS[1]] == f"test announces 1 rows for {DAYS[1]}, the payload holds 2"
+    lost = tie_out.compare(fetched(SPAN, row_counts=(*counted(1, 2, 1), RowCount(FAR, 1))), survey)
+    assert list(lost.by_day) == [FAR]
+
+
+def test_of_a_file_with_daily_totals_a_day_far_off_is_told_too() -> None:
+    survey = Survey(FOCUS_COSTS)
+    survey.add(batch([*CLEAN, charge(FAR, "1", billing_period=FIRST)]))
+    file = fetched(SPAN, controls=tuple(DAILY), billing_period=FIRST)
+    assert list(tie_out.compare(file, survey).by_day) == [FAR]

@@ -65,6 +65,8 @@ def _cost_row(
         quantity = metrics.get(QUANTITY_METRIC, {})
         amount = quantity.get("Amount")
         usage_quantity = None if amount is None else storable(Decimal(amount))
+        if not currency:
+            raise ValueError("a cost without a currency")
     except (KeyError, ValueError, TypeError, InvalidOperation) as error:
         return Reject(0, json.dumps(group)[:2000], f"{type(error).__name__}: {error}", day)
     unit = quantity.get("Unit")

@@ -117,9 +117,17 @@ def _named(pages: Iterable[Page]) -> Names:
         for cells in cells_of([page]):
             identity, called = _text(cells.get(key)), str(cells.get(name) or "").strip()
             if identity and called:
-                weight = abs(_amount(cells[COST]))
+                weight = _weight(cells)
                 found.setdefault((key, identity, name), []).append((weight, called))
     return {key: max(candidates)[1] for key, candidates in found.items()}
+
+
+def _weight(cells: Mapping[str, Any]) -> Decimal:
+    """Return the money behind a name; one that cannot be read weighs nothing, its row is judged."""
+    try:
+        return abs(_amount(cells[COST]))
+    except (KeyError, ValueError, InvalidOperation):
+        return money.ZERO
 
 
 def _with_names(row: Row, names: Names) -> Row:

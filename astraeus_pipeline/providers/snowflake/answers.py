@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part
+from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part, RowCount
 from astraeus_pipeline.contracts.stored_lines import documents
 from astraeus_pipeline.providers.snowflake.client import Row, SnowflakeSession
 from astraeus_pipeline.providers.snowflake.statements import IDENTITY, Statement
@@ -77,3 +77,12 @@ def one_identity(answers: Answers) -> Row:
 def complete_through(lag: timedelta) -> date:
     """Return the last day that a view with this lag has told in full."""
     return (datetime.now(UTC) - lag).date() - timedelta(days=1)
+
+
+def row_counts(totals: Iterable[Row]) -> tuple[RowCount, ...]:
+    """Return how many `charges` Snowflake counts on each `usage_date` of its totals."""
+    counts: dict[date, int] = {}
+    for total in totals:
+        day = total["usage_date"]
+        counts[day] = counts.get(day, 0) + int(total["charges"])
+    return tuple(RowCount(day, rows) for day, rows in sorted(counts.items()))

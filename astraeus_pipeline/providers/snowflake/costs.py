@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing
-from astraeus_pipeline.providers.snowflake.answers import Asked, complete_through
+from astraeus_pipeline.providers.snowflake.answers import Asked, complete_through, row_counts
 from astraeus_pipeline.providers.snowflake.client import NotVisible, SnowflakeSession
 from astraeus_pipeline.providers.snowflake.metering import fetch_metering
 from astraeus_pipeline.providers.snowflake.statements import BILL_LINES, BILL_TOTALS
@@ -50,6 +50,7 @@ def _fetch_bill(session: SnowflakeSession, days: DayRange, landing: Landing) -> 
         complete_through=complete_through(_LAG),
         controls=tuple(_controls(totals)),
         expected_rows=sum(int(total["charges"]) for total in totals),
+        row_counts=row_counts(totals),
         requests=session.statements,
     )
 

@@ -23,6 +23,7 @@ from astraeus_pipeline.providers.snowflake.answers import (
     Asked,
     complete_through,
     one_identity,
+    row_counts,
 )
 from astraeus_pipeline.providers.snowflake.client import NotVisible, Row, SnowflakeSession
 from astraeus_pipeline.providers.snowflake.config import SnowflakeConfig
@@ -108,6 +109,7 @@ def fetch_metering(
         complete_through=complete_through(_LAG),
         controls=tuple(_controls(PriceList.read(lines), totals, stored)),
         expected_rows=sum(int(total["charges"]) for total in (*totals, *stored)),
+        row_counts=row_counts([*totals, *stored]),
         requests=session.statements,
     )
 
