@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -18,8 +18,10 @@ from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from astraeus_pipeline.cli.workers import Workers
     from astraeus_pipeline.contracts.columns import Dataset
-    from astraeus_pipeline.orchestration.backfilling import AccountRun, Backfill
+    from astraeus_pipeline.orchestration.account_run import AccountRun, Request
+    from astraeus_pipeline.orchestration.backfilling import Backfill
     from astraeus_pipeline.providers.base import Provider
     from astraeus_pipeline.warehouse.engine import Database
 
@@ -72,40 +74,45 @@ def run_backfill(
     database: Database,
     accounts: list[str] | None,
     days: DayRange,
-    dataset: str = "costs",
+    dataset: str | Collection[str] = "costs",
     *,
     build_marts: bool = True,
     second_try_after: float = 10.0,
+    pool: Workers | None = None,
 ) -> tuple[list[AccountRun], str | None]:
     """Ingest the days and build the marts; return the runs and the marts' error, if any.
 
     "all" takes every dataset that an account takes part in; of a snapshot, today's alone.
     What failed in passing is tried once more, after all others have had their turn and at least
     `second_try_after` seconds: that heals a hiccup, and an outage holds up nobody else.
+    One account after the other, in this process, unless a pool of workers is given.
     Raises: ConfigError for an account that is unknown, paused or has no such dataset.
     """
-    worker = _worker(settings, database)
-    chosen = _chosen(worker.accounts(), accounts, dataset)
+    worker = pool or _worker(settings, database)
+    asked = {dataset} if isinstance(dataset, str) else set(dataset)
+    requests: list[Request] = [
+        (slug, provider, each, _days_of(provider, each, days))
+        for slug, provider, each in _chosen(worker.accounts(), accounts, asked)
+    ]
     with _progress() as progress, _quietly(settings):
-        task = progress.add_task(f"Ingesting {dataset}", total=len(chosen) + build_marts)
-        runs: list[AccountRun] = []
-        for slug, provider, each in chosen:
-            progress.update(task, description=f"Ingesting {each} of {slug}")
-            runs.append(worker.ingest(slug, provider, each, _days_of(provider, each, days)))
-            progress.advance(task)
+        task = progress.add_task("Ingesting", total=len(requests) + build_marts)
+
+        def tell(words: str, ended: int = 0) -> None:
+            progress.update(task, description=words, advance=ended)
+
+        runs = worker.ingest_each(requests, tell)
         if again := _worth_another_try(runs):
             wait = max(second_try_after, *(runs[number].try_again_after or 0 for number in again))
-            progress.update(task, description=f"Once more in {wait:.0f} s: {len(again)} failed")
+            tell(f"Once more in {wait:.0f} s: {len(again)} failed")
             time.sleep(wait)
-        for number in again:
-            slug, provider, each = chosen[number]
-            progress.update(task, description=f"Ingesting {each} of {slug} once more")
-            runs[number] = worker.ingest(slug, provider, each, _days_of(provider, each, days))
+            second = worker.ingest_each([requests[number] for number in again], tell)
+            for number, run in zip(again, second, strict=True):
+                runs[number] = run
         marts = None
         if build_marts:
-            progress.update(task, description="Building the marts")
+            tell("Building the marts")
             marts = worker.build_marts()
-            progress.advance(task)
+            tell("Built the marts", 1)
     return runs, marts
 
 
@@ -118,20 +125,6 @@ def _worth_another_try(runs: list[AccountRun]) -> list[int]:
     ]
 
 
-def build_marts(settings: Settings, database: Database) -> str | None:
-    """Build the marts over whatever changed; return the error in words, or None."""
-    worker = _worker(settings, database)
-    with _quietly(settings):
-        return worker.build_marts()
-
-
-def active_datasets(
-    settings: Settings, database: Database
-) -> dict[str, tuple[Provider, tuple[Dataset, ...]]]:
-    """Return provider and datasets of each active account."""
-    return _worker(settings, database).accounts()
-
-
 def _worker(settings: Settings, database: Database) -> Backfill:
     from astraeus_pipeline.orchestration import environment
 
@@ -142,7 +135,9 @@ def _worker(settings: Settings, database: Database) -> Backfill:
 
 
 def _chosen(
-    known: dict[str, tuple[Provider, tuple[Dataset, ...]]], wanted: list[str] | None, dataset: str
+    known: dict[str, tuple[Provider, tuple[Dataset, ...]]],
+    wanted: list[str] | None,
+    asked: set[str],
 ) -> list[tuple[str, Provider, Dataset]]:
     unknown = sorted(set(wanted or ()) - set(known))
     if unknown:
@@ -154,11 +149,12 @@ def _chosen(
         (slug, provider, each)
         for slug, (provider, datasets) in known.items()
         for each in datasets
-        if (not wanted or slug in wanted) and dataset in (each, "all")
+        if (not wanted or slug in wanted) and asked & {each, "all"}
     ]
     if not chosen:
         raise ConfigError(
-            f"No account to ingest {dataset} of.", hint="Add one: `astraeus account add`."
+            f"No account to ingest {', '.join(sorted(asked))} of.",
+            hint="Add one: `astraeus account add`.",
         )
     return chosen
 
@@ -195,4 +191,5 @@ def _progress() -> Progress:
         TimeElapsedColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,  # into a file it would leave an empty line
     )

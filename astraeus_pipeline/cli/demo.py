@@ -5,16 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 
 from astraeus_pipeline.cli import demo_report, up
-from astraeus_pipeline.cli.backfill import active_datasets, build_marts, run_backfill
+from astraeus_pipeline.cli.backfill import run_backfill
 from astraeus_pipeline.cli.context import key_ring, open_migrated
 from astraeus_pipeline.cli.output import console
 from astraeus_pipeline.contracts.columns import Dataset
@@ -23,11 +24,16 @@ from astraeus_pipeline.errors import AstraeusError
 from astraeus_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from astraeus_pipeline.cli.workers import Workers
     from astraeus_pipeline.sandbox.state import SandboxState
     from astraeus_pipeline.warehouse.engine import Database
 
 # Of what is no bill, enough to show; a backfill brings more.
 _RECENT_DAYS: Final = 30
+# Accounts ingested at the same time, by a process each.
+_AT_ONCE: Final = 2
+
+Backfilling = Callable[..., tuple[list[Any], str | None]]
 
 
 def demo(
@@ -40,13 +46,16 @@ def demo(
     """Make the demo: emulated clouds, real ingestion, marts, a restatement, and where to look."""
     started = time.monotonic()
     settings = Settings.from_env()
+    from astraeus_pipeline.cli.workers import workers
+
     with _step("Database"):
         database = open_migrated(settings)
-    with _sandbox(settings.home) as state:
+    with workers(settings, database, _AT_ONCE) as pool, _sandbox(settings.home) as state:
         _add_accounts(database, settings.home, state)
         _discover(database)
-        _ingest(settings, database, settings.home, state)
-        _restate(settings, database, settings.home, state)
+        backfill = partial(run_backfill, settings, database, pool=pool)
+        _ingest(backfill, pool, settings.home, state)
+        _restate(backfill, pool, settings.home, state)
     demo_report.show(database)
     console.print(f"Done in {time.monotonic() - started:.0f} s.")
     if serve:
@@ -127,36 +136,35 @@ def _discover(database: Database) -> None:
         raise AstraeusError("\n".join(f"{slug}: {error}" for slug, error in done.errors.items()))
 
 
-def _ingest(settings: Settings, database: Database, home: Path, state: SandboxState) -> None:
+def _ingest(backfill: Backfilling, pool: Workers, home: Path, state: SandboxState) -> None:
     today = datetime.now(UTC).date()
     days = DayRange(state.estate.first_day, today)
     slugs = _slugs(home, state)
     with _step(f"Costs of {len(slugs)} accounts, {days} ({len(days) * len(slugs)} partitions)"):
-        _raise_for(run_backfill(settings, database, slugs, days, build_marts=False))
+        _raise_for(backfill(slugs, days, build_marts=False))
     recent = DayRange(today - timedelta(days=_RECENT_DAYS), today)
-    slugs = list(active_datasets(settings, database))  # with those that were found
-    for dataset in _further_datasets(settings, database, slugs):
-        with _step(f"{dataset.capitalize()} of the last {_RECENT_DAYS} days, or of today"):
-            _raise_for(run_backfill(settings, database, slugs, recent, dataset, build_marts=False))
+    further = _further_datasets(pool)
+    with _step(f"{', '.join(further).capitalize()}: last {_RECENT_DAYS} days, or today's"):
+        _raise_for(backfill(None, recent, further, build_marts=False))
 
 
-def _restate(settings: Settings, database: Database, home: Path, state: SandboxState) -> None:
+def _restate(backfill: Backfilling, pool: Workers, home: Path, state: SandboxState) -> None:
     """Let time pass at the providers: late usage, a refund, the close of last month."""
     from astraeus_pipeline.sandbox import azure_exports, exported_bill, focus_files
     from astraeus_pipeline.sandbox import state as states
 
     slugs = _slugs(home, state)
     with _step("The marts"):
-        _raise_for(([], build_marts(settings, database)))
+        _raise_for(([], pool.build_marts()))
     today = datetime.now(UTC).date()
-    states.revise(settings.home, 1)
-    revised = states.read(settings.home) or state
-    focus_files.write(revised.estate, states.bills(settings.home), today)
-    azure_exports.write(revised.estate, states.azure_blobs(settings.home), today)
+    states.revise(home, 1)
+    revised = states.read(home) or state
+    focus_files.write(revised.estate, states.bills(home), today)
+    azure_exports.write(revised.estate, states.azure_blobs(home), today)
     exported_bill.write(f"http://127.0.0.1:{state.moto_port}", revised.estate, today)
     window = DayRange((today.replace(day=1) - timedelta(days=1)).replace(day=1), today)
     with _step("The same window again, after the providers restated it, and the marts"):
-        _raise_for(run_backfill(settings, database, slugs, window))
+        _raise_for(backfill(slugs, window))
 
 
 def _slugs(home: Path, state: SandboxState) -> list[str]:
@@ -165,13 +173,13 @@ def _slugs(home: Path, state: SandboxState) -> list[str]:
     return [each.slug for each in demo_accounts(home, state)]
 
 
-def _further_datasets(settings: Settings, database: Database, slugs: list[str]) -> list[str]:
-    """Return what the demo's accounts tell beside their costs."""
+def _further_datasets(pool: Workers) -> list[str]:
+    """Return what the accounts, those that were found included, tell beside their costs."""
     found = {
         dataset
-        for slug, (_, datasets) in active_datasets(settings, database).items()
+        for _, datasets in pool.accounts().values()
         for dataset in datasets
-        if slug in slugs and dataset != "costs"
+        if dataset != "costs"
     }
     return [dataset for dataset in get_args(Dataset) if dataset in found]
 

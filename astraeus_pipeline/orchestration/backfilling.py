@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 import dagster as dg
@@ -11,7 +11,8 @@ from astraeus_pipeline.accounts import store
 from astraeus_pipeline.accounts.sealing import KeyRing
 from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.orchestration import failures, recovery, sensors
+from astraeus_pipeline.orchestration import environment, failures, recovery, sensors
+from astraeus_pipeline.orchestration.account_run import AccountRun, Request, Tell
 from astraeus_pipeline.orchestration.code_location import build_definitions
 from astraeus_pipeline.orchestration.ingest import asset_key
 from astraeus_pipeline.orchestration.partitions import range_tags
@@ -24,21 +25,7 @@ from astraeus_pipeline.warehouse.engine import Database
 # The run's page in the Dagster UI has every event; a terminal wants none of them.
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
-
-@dataclass(frozen=True)
-class AccountRun:
-    """How the run of one account and dataset ended; `error` in plain words, None if all stands.
-
-    `try_again_after` is in seconds, None where the same run would fail again.
-    """
-
-    account: str
-    dataset: Dataset
-    run_id: str
-    partitions: int
-    error: str | None
-    metadata: dict[str, str]
-    try_again_after: float | None = None
+_POOL_RECYCLE_SECONDS: Final = 3600
 
 
 class Backfill:
@@ -46,7 +33,13 @@ class Backfill:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings, self.database = settings, database
-        self.instance = dg.DagsterInstance.get()
+        self.instance = dg.DagsterInstance.from_config(
+            str(environment.dagster_home(settings)), environment.COMMANDS_FILE
+        )
+        # Else each event makes connections of its own: two thirds of the time of a range of days.
+        self.instance.optimize_for_webserver(
+            statement_timeout=0, pool_recycle=_POOL_RECYCLE_SECONDS, max_overflow=20
+        )
         self._definitions = build_definitions()
 
     def accounts(self) -> dict[str, tuple[Provider, tuple[Dataset, ...]]]:
@@ -64,6 +57,15 @@ class Backfill:
             slug: (PROVIDERS[account.provider], PROVIDERS[account.provider].datasets(account))
             for slug, account in found.items()
         }
+
+    def ingest_each(self, requests: Sequence[Request], tell: Tell) -> list[AccountRun]:
+        """Materialise each request in one run, one after the other."""
+        runs = []
+        for request in requests:
+            tell(f"Ingesting {request[2]} of {request[0]}", 0)
+            runs.append(self.ingest(*request))
+            tell(f"Ingested {request[2]} of {request[0]}", 1)
+        return runs
 
     def ingest(
         self, account: str, provider: Provider, dataset: Dataset, days: DayRange

@@ -20,6 +20,15 @@ ALLOCATORS: Final = {
     "MALLOC_ARENA_MAX": "1",
 }
 
+# For runs inside a command: it writes what they print to its own log, and capturing it run by run
+# redirects the whole process's output, which two runs at the same time cannot share.
+COMMANDS_FILE: Final = "commands.yaml"
+_NO_CAPTURE: Final = """\
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+"""
+
 
 def child_environment(settings: Settings, database: Database) -> dict[str, str]:
     """Return what our processes need beside their parent's environment; it holds passwords."""
@@ -64,6 +73,8 @@ def prepare(settings: Settings, database: Database) -> Mapping[str, str]:
     home = dagster_home(settings)
     home.mkdir(parents=True, exist_ok=True)
     shutil.copy(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
+    content = (home / "dagster.yaml").read_text()
+    (home / COMMANDS_FILE).write_text(f"{content}\n{_NO_CAPTURE}")
     values = child_environment(settings, database)
     os.environ.update(values)
     return values

@@ -66,9 +66,31 @@ def dbt_executable() -> Path:
 
 
 def hand_over(target: Path) -> None:
-    """Give a run's own target folder the parse, so that dbt does not parse anew."""
-    if PARTIAL_PARSE.exists():
-        shutil.copy(PARTIAL_PARSE, target / PARTIAL_PARSE.name)
+    """Give a run's own target folder the newest parse, so that dbt does not parse anew.
+
+    dbt takes none that was made for another port or database, so the last build's comes first.
+    """
+    if parse := _newest(_kept_beside(target), PARTIAL_PARSE):
+        shutil.copy(parse, target / PARTIAL_PARSE.name)
+
+
+def take_back(target: Path) -> None:
+    """Keep a build's parse, beside its target folder, for the next."""
+    parse = target / PARTIAL_PARSE.name
+    if parse.exists():
+        parse.replace(_kept_beside(target))
+
+
+def _kept_beside(target: Path) -> Path:
+    return target.parent / PARTIAL_PARSE.name
+
+
+def _newest(*files: Path) -> Path | None:
+    return max(
+        (file for file in files if file.exists()),
+        key=lambda file: file.stat().st_mtime_ns,
+        default=None,
+    )
 
 
 def _sources() -> Iterator[Path]:

@@ -18,7 +18,7 @@ from astraeus_pipeline.accounts.store import NewAccount
 from astraeus_pipeline.cli.backfill import run_backfill
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.orchestration import schedules
-from astraeus_pipeline.orchestration.backfilling import AccountRun
+from astraeus_pipeline.orchestration.account_run import AccountRun
 from astraeus_pipeline.orchestration.code_location import build_definitions
 from astraeus_pipeline.providers.aws import client
 from astraeus_pipeline.providers.registry import PROVIDERS

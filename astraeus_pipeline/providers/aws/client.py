@@ -15,6 +15,7 @@ from botocore.credentials import (
     AssumeRoleCredentialFetcher,
     DeferredRefreshableCredentials,
 )
+from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
 
@@ -75,6 +76,18 @@ _SDK: Final = Config(
 )
 
 
+class _Models(Loader):
+    """The SDK's models of services, read once for all sessions: EC2's alone takes half a second."""
+
+    @property
+    def search_paths(self) -> list[str]:
+        """Return a copy: each session of boto3 adds a folder of its own, and ours are many."""
+        return list(super().search_paths)
+
+
+_MODELS: Final = _Models()
+
+
 class AwsClients:
     """Clients of one account's credentials, made for one call of the provider."""
 
@@ -131,6 +144,7 @@ def _session(account: Account, config: AwsConfig) -> Session:
 def _own_session(account: Account, config: AwsConfig) -> Session:
     secrets = account.open_secrets()
     core = get_session()
+    core.register_component("data_loader", _MODELS)
     if config.profile:
         core.set_config_variable("profile", config.profile)
     if secrets:
