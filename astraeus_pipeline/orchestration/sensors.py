@@ -114,25 +114,27 @@ def decide(
 def pending_slices(conn: psycopg.Connection) -> tuple[int, int, datetime] | None:
     """Return (slices, newest delivery, oldest change) that the marts do not know of.
 
-    Held-back deliveries count: they change no figure, but they are shown. Days that do not tie are
-    known once they have been compared, though fct_charges leaves them out.
+    Held-back deliveries count: they change no figure, but they are shown. Costs that do not tie are
+    known once they have been compared, though fct_charges leaves them out; of the other datasets
+    a build notes itself what it has read (macros/loaded_slices.sql).
     """
     registry = conn.execute("select to_regclass('intermediate.built_slices')").fetchone()
     if registry is None or registry[0] is None:
-        built = "select null::text, null::date, null::date, null::bigint where false"
+        built = "select null::text, null::text, null::date, null::date, null::bigint where false"
     else:
         built = (
-            "select account_id, usage_date, billing_period, delivery_id"
-            " from intermediate.built_slices where model = 'fct_reconciliations'"
+            "select case when model = 'fct_reconciliations' then 'costs'"
+            " else substr(model, 5) end, account_id, usage_date, billing_period, delivery_id"
+            " from intermediate.built_slices"
+            " where model = 'fct_reconciliations' or model like 'raw.%'"
         )
     row = conn.execute(
         # `built` is one of the two literals above.
         "select count(*), max(greatest(p.delivery_id, p.blocked_by)),"  # noqa: S608 - literals
         f" min(p.seen_at) from raw.partitions p left join ({built})"
-        " b (account_id, usage_date, billing_period, delivery_id)"
-        " using (account_id, usage_date, billing_period)"
-        " where p.dataset = 'costs'"
-        " and greatest(p.delivery_id, p.blocked_by) is distinct from b.delivery_id"
+        " b (dataset, account_id, usage_date, billing_period, delivery_id)"
+        " using (dataset, account_id, usage_date, billing_period)"
+        " where greatest(p.delivery_id, p.blocked_by) is distinct from b.delivery_id"
     ).fetchone()
     if row is None or row[0] == 0:
         return None

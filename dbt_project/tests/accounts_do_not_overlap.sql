@@ -1,4 +1,4 @@
-{{ config(severity='warn') }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'fct_daily_costs'}}}) }}
 -- A sub account is billed through one account. Where two bring costs of the same one on the same
 -- day, a bill may have been added twice, as an export and as an API, say: its money counts twice.
 with

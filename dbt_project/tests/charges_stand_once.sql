@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_charges'}}}) }}
 -- No charge stands twice, on any day just built.
 with
 

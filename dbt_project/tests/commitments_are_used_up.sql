@@ -1,4 +1,4 @@
-{{ config(severity='warn') }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'fct_commitment_usage'}}}) }}
 -- FOCUS: over a commitment's term, what was purchased is what was used and what was not. Judged once
 -- everything that was paid for lies behind us, and where the first day known of it is a purchase: a
 -- commitment that was paid before the first bill has no other side here.

@@ -1,4 +1,4 @@
-{{ config(severity='warn') }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'stg_aws__commitments'}}}) }}
 -- AWS's total of a day is the sum over its commitments, but for the ten decimals that it rounds to.
 with
 

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_llm_usage'}}}) }}
 -- Nothing of a bill is lost or doubled beside the tokens, to the last decimal.
 with
 

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_query_costs'}}}) }}
 -- What queries and idle time cost is what the account's warehouses were charged, to the last decimal,
 -- on every day that is billed.
 with

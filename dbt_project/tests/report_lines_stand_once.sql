@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_charges'}}}) }}
+-- depends_on: {{ ref('fct_charges') }}
 -- Id and time interval name one line of a Cost and Usage Report; the id alone repeats from hour to
 -- hour. A line that stands twice is a file that was read twice, on any day just built.
 with

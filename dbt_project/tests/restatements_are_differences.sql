@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_restatements'}}}) }}
 -- What a re-delivery changed is the new figure less the old one, to the last decimal.
 select
     restatement_id,

@@ -1,4 +1,4 @@
-{{ config(severity='warn') }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'fct_daily_costs'}}}) }}
 -- FOCUS: a service belongs to exactly one category. Shown where a provider's bill files it twice.
 select
     provider,

@@ -10,6 +10,7 @@ import pytest
 
 from astraeus_pipeline.orchestration.code_location import build_definitions
 from astraeus_pipeline.orchestration.ingest import asset_key
+from astraeus_pipeline.orchestration.manifest import PROJECT
 from astraeus_pipeline.providers.registry import PROVIDERS
 from astraeus_pipeline.settings import PROJECT_ROOT
 
@@ -66,6 +67,12 @@ def test_reconciliations_are_checked_with_every_build(definitions: dg.Definition
     job = definitions.resolve_job_def(sensors.MARTS_JOB)
     keys = job.asset_layer.asset_graph.asset_check_keys if job.asset_layer else set()
     assert dg.AssetCheckKey(reconciling.MART, "no_residual") in keys
+
+
+def test_every_rule_of_the_marts_is_a_check_of_an_asset(definitions: dg.Definitions) -> None:
+    """A rule over several models names the asset that it judges; else Dagster logs it only."""
+    checks = {key.name for key in definitions.resolve_asset_graph().asset_check_keys}
+    assert {path.stem for path in (PROJECT / "tests").glob("*.sql")} <= checks
 
 
 def test_lineage_leads_from_raw_to_the_marts(definitions: dg.Definitions) -> None:

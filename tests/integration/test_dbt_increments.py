@@ -16,6 +16,7 @@ import pytest
 from astraeus_pipeline.contracts import AWS_RESOURCES, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.openai import OPENAI_COSTS
+from astraeus_pipeline.orchestration import sensors
 from astraeus_pipeline.warehouse import acceptances
 from astraeus_pipeline.warehouse.acceptances import Acceptance
 from astraeus_pipeline.warehouse.engine import Database
@@ -266,3 +267,23 @@ def test_states_move_by_calendar_and_ledger_as_a_rebuild_says(marts: Warehouse) 
         ("llm", seventh): ("missing", None),
     }
     assert moved(marts, seventh) == {}
+
+
+def test_an_inventory_waits_until_a_whole_build_has_read_it(marts: Warehouse) -> None:
+    def waiting() -> int:
+        with marts.database.connect("dbt") as conn:
+            found = sensors.pending_slices(conn)
+        return found[0] if found else 0
+
+    marts.dbt("run", "--select", "data_version")
+    known = waiting()
+    take_inventory(marts, date(2026, 11, 20), {"i-9": "small"})
+    assert waiting() == known + 1
+    # A part of the marts is not the marts.
+    marts.dbt("run", "--select", "dim_resources")
+    assert waiting() == known + 1
+    take_inventory(marts, date(2026, 11, 21), {"i-9": "small"})
+    marts.dbt("run", "--select", "data_version")
+    assert waiting() == known
+    take_inventory(marts, date(2026, 11, 21), {"i-9": "large"})
+    assert waiting() == known + 1

@@ -1,3 +1,4 @@
+{{ config(post_hook="{{ confirm_loaded_slices() }}") }}
 -- grain: one row, written by each build
 -- depends_on: {{ ref('fct_daily_costs') }}
 -- depends_on: {{ ref('fct_freshness') }}
