@@ -63,6 +63,7 @@ def demo(
             addresses = up.start_detached(settings, dagster_port, app_port)
         console.print("\nLook here (`astraeus stop` ends both):")
         up.print_addresses(addresses)
+    console.print("More: `astraeus reconcile`, `astraeus costs`, `astraeus status`.")
 
 
 @contextmanager
@@ -131,7 +132,8 @@ def _discover(database: Database) -> None:
     ):
         done = discover(conn, key_ring(), Actor("demo"))
     for each in done.findings:
-        console.print(f"  {each.name} ({each.external_id}) below {each.parent}: {each.outcome}")
+        outcome = "is an account already" if each.outcome == "taken" else each.outcome
+        console.print(f"  {each.name} ({each.external_id}) below {each.parent}: {outcome}")
     if done.errors:
         raise AstraeusError("\n".join(f"{slug}: {error}" for slug, error in done.errors.items()))
 

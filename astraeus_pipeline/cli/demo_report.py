@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from astraeus_pipeline.warehouse.engine import Database
 
 _COSTS: Final = """
-select account_id, billing_currency, sum(charges), min(usage_date), max(usage_date),
+select provider, account_id, billing_currency, sum(charges), min(usage_date), max(usage_date),
     sum(billed_cost), sum(effective_cost)
 from marts.fct_daily_costs
-group by 1, 2
-order by 1
+group by 1, 2, 3
+order by 1, 2
 """
 _TIED: Final = """
 select account_id, count(distinct usage_date)
@@ -77,6 +77,7 @@ _MEANINGS: Final = {
     "not comparable yet": "the day or month is still open at the provider",
     "accepted": "a person let the rest in and said why",
 }
+_KINDS_SHOWN: Final = 3
 _DAYS: Final = {
     "missing": "not billed yet",
     "partial": "still filling",
@@ -119,34 +120,44 @@ def _print_costs(conn: psycopg.Connection) -> None:
     print_table(
         "What stands in the marts",
         [
-            *("account", "currency", "charges", "from", "to", "billed", "effective"),
-            "tied to the provider's own total",
+            *("provider", "account", "currency", "charges", "from", "to", "billed", "effective"),
+            "tied to the provider",
         ],
         (
-            [*row[:5], f"{row[5]:,.2f}", f"{row[6]:,.2f}", _days(tied.get(row[0]))]
+            [*row[:6], f"{row[6]:,.2f}", f"{row[7]:,.2f}", _days(tied.get(row[1]))]
             for row in conn.execute(_COSTS).fetchall()
         ),
     )
 
 
 def _days(count: int | None) -> str:
-    return f"{count} days" if count else "it states none"
+    return f"{count} days" if count else "states no total"
 
 
 def _print_restated(conn: psycopg.Connection) -> None:
     print_table(
         "Restated since the first load",
-        ["account", "days", "from", "to", "billed by so much more", "currency"],
+        ["account", "days", "from", "to", "change of what is billed", "currency"],
         conn.execute(_RESTATED).fetchall(),
     )
 
 
 def _print_resources(found: list[Any]) -> None:
-    accounts: dict[str, list[str]] = {}
+    kinds: dict[str, dict[str, int]] = {}
     for account, kind, count in found:
-        accounts.setdefault(account, []).append(f"{count} {kind}")
-    for account, kinds in accounts.items():
-        console.print(f"Resources of {account}: {', '.join(kinds)}", soft_wrap=True)
+        kinds.setdefault(account, {})[kind] = count
+    print_table(
+        "Resources that are there today",
+        ["account", "resources", "most of them"],
+        ([account, sum(counts.values()), _most(counts)] for account, counts in kinds.items()),
+    )
+
+
+def _most(counts: dict[str, int]) -> str:
+    """Spell the first kinds and how many more there are; `counts` come in descending order."""
+    first = [f"{count} {kind.rpartition('.')[2]}" for kind, count in counts.items()][:_KINDS_SHOWN]
+    more = [f"{len(counts) - len(first)} kinds more"] if len(counts) > len(first) else []
+    return ", ".join(first + more)
 
 
 def _print_anomalies() -> None:
