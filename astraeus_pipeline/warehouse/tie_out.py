@@ -132,21 +132,22 @@ def _unstated(fetched: Fetched, survey: Survey) -> Iterator[Control]:
     """Yield a zero for money where the provider's daily totals know of none.
 
     A row that fell into the wrong day or the wrong currency would otherwise be missed on the one
-    side and never be looked for on the other. What an API has no total for yet may still come; of a
-    file all is told, days far from the others, too.
+    side and never be looked for on the other. Days before the stated ones, which nobody asked
+    about, and after them, which are not settled, stay open; days that a file does not cover do not.
     """
     daily = [control for control in fetched.controls if len(control.days) == 1]
     if not daily:
         return
     first, last = min(each.days.first for each in daily), max(each.days.last for each in daily)
-    is_whole = fetched.billing_period is not None
+    is_file = fetched.billing_period is not None
     sources = {each.cost_type: each.source for each in daily}
     stated = {(each.days.first, each.currency, each.cost_type) for each in daily}
     found = {
         (day, currency, cost_type)
         for (day, _), facts in survey.slices.items()
         for (currency, cost_type), amount in facts.sums.items()
-        if amount and cost_type in sources and (is_whole or first <= day <= last)
+        if amount and cost_type in sources
+        if first <= day <= last or (is_file and day not in fetched.days)
     }
     for day, currency, cost_type in sorted(found - stated):
         days, source = DayRange(day, day), sources[cost_type]

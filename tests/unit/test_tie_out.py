@@ -109,3 +109,12 @@ def test_of_a_file_with_daily_totals_a_day_far_off_is_told_too() -> None:
     survey.add(batch([*CLEAN, charge(FAR, "1", billing_period=FIRST)]))
     file = fetched(SPAN, controls=tuple(DAILY), billing_period=FIRST)
     assert list(tie_out.compare(file, survey).by_day) == [FAR]
+
+
+def test_of_a_file_the_days_that_are_not_settled_yet_stay_open() -> None:
+    survey = Survey(FOCUS_COSTS)
+    survey.add(batch([*CLEAN, charge(DAYS[-1], "9")]))
+    asked = tuple(control for control in DAILY if control.days.last < DAYS[-1])
+    assert len(asked) < len(DAILY)
+    file = fetched(SPAN, controls=asked, billing_period=FIRST)
+    assert tie_out.compare(file, survey).by_day == {}
