@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from dbt.cli.main import dbtRunner
 
 from astraeus_pipeline.contracts import AWS_RESOURCES, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
@@ -22,7 +25,7 @@ from astraeus_pipeline.warehouse.acceptances import Acceptance
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from tests.fixtures.charges import batch, charge, fetched, payload
-from tests.fixtures.dbt import TODAY, Warehouse, warehouse
+from tests.fixtures.dbt import PROJECT, TODAY, Warehouse, warehouse
 
 pytestmark = pytest.mark.integration
 
@@ -123,6 +126,55 @@ def _wait_for_lock(conn: psycopg.Connection[Any]) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("dbt never reached the lock")
+
+
+def test_a_view_is_created_again_only_where_its_sql_changed(marts: Warehouse) -> None:
+    """A view that is replaced takes those above it along, and they come back."""
+
+    def views() -> dict[str, int]:
+        return dict(
+            marts.ask(
+                "select relname, oid from pg_class where relkind = 'v' and relnamespace in"
+                " ('staging'::regnamespace, 'intermediate'::regnamespace)",
+                "dbt",
+            )
+        )
+
+    every = ("--select", "+fct_daily_costs,config.materialized:view")
+    before = views()
+    marts.build(*every)
+    assert views() == before
+    with marts.database.connect("dbt", autocommit=True) as conn:
+        conn.execute("comment on view staging.stg_focus__costs is 'of older SQL'")
+    marts.build(*every)
+    after = views()
+    assert set(after) == set(before)
+    replaced = {name for name in before if after[name] != before[name]}
+    assert {"stg_focus__costs", "int_costs_unioned"} <= replaced
+    assert "stg_aws__costs" not in replaced
+
+
+def test_another_macro_is_another_logic(marts: Warehouse, tmp_path: Path) -> None:
+    """What a mapping's macro says is part of what a mart was built from."""
+    project = tmp_path / "project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+
+    def logic() -> list[str]:
+        names = ("fct_charges", "fct_deliveries")
+        asked = ",".join(f"{{{{ logic_of('model.astraeus.{name}') }}}}" for name in names)
+        folders = ["--project-dir", str(project), "--profiles-dir", str(project)]
+        paths = ["--target-path", str(tmp_path), "--log-path", str(tmp_path)]
+        done = dbtRunner().invoke(["compile", "--quiet", "--inline", asked, *folders, *paths])
+        assert done.exception is None, done.exception
+        result: Any = done.result
+        return [each.strip() for each in result.results[0].node.compiled_code.split(",")]
+
+    charges, deliveries = logic()
+    path = project / "macros" / "service_category.sql"
+    before, end, after = path.read_text().rpartition("{%- endmacro")
+    path.write_text(f"{before}{{# something else #}}{end}{after}")
+    changed, same = logic()
+    assert changed != charges and same == deliveries
 
 
 def take_inventory(marts: Warehouse, day: date, sizes: dict[str, str]) -> None:
