@@ -32,8 +32,9 @@ $(MANIFEST): $(STAMP) $(shell find dbt_project -path dbt_project/target -prune -
 	@$(BIN)/dbt parse --quiet --project-dir dbt_project --profiles-dir dbt_project
 	@touch $@
 
-# The first thing to run: emulated clouds, real ingestion, marts, Dagster and the app.
-demo: setup
+# The first thing to run: emulated clouds, real ingestion, marts, Dagster and the app. It parses
+# dbt's project itself, for its own database.
+demo: $(STAMP) $(FAKESNOW)
 	$(BIN)/astraeus demo
 
 # Everything at once on your own accounts; Ctrl-C stops it.

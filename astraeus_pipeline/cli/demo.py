@@ -47,9 +47,12 @@ def demo(
     started = time.monotonic()
     settings = Settings.from_env()
     from astraeus_pipeline.cli.workers import workers
+    from astraeus_pipeline.orchestration import environment
 
     with _step("Database"):
         database = open_migrated(settings)
+    with _step("Parse of the dbt project, where it changed"):
+        environment.prepare(settings, database)
     with workers(settings, database, _AT_ONCE) as pool, _sandbox(settings.home) as state:
         _add_accounts(database, settings.home, state)
         _discover(database)

@@ -65,7 +65,7 @@ def workers(settings: Settings, database: Database, count: int) -> Iterator[Work
 
     No more than the smallest of the providers' pools lets in: nothing here queues for them.
     """
-    environment.prepare(settings, database)
+    environment.prepare(settings, database)  # which they inherit
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED_ONCE)
     pool = ProcessPoolExecutor(count, context, _get_ready, (settings, context.Lock()))
@@ -73,6 +73,10 @@ def workers(settings: Settings, database: Database, count: int) -> Iterator[Work
         for _ in range(count):
             pool.submit(_nothing)
         yield Workers(pool)
+    except BaseException:  # nobody waits for what they do: each load is one transaction
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

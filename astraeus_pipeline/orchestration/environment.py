@@ -69,7 +69,6 @@ def prepare(settings: Settings, database: Database) -> Mapping[str, str]:
 
     Returns what was set. Raises: ConfigError if the dbt project does not parse.
     """
-    manifest.refresh()
     home = dagster_home(settings)
     home.mkdir(parents=True, exist_ok=True)
     shutil.copy(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
@@ -77,4 +76,5 @@ def prepare(settings: Settings, database: Database) -> Mapping[str, str]:
     (home / COMMANDS_FILE).write_text(f"{content}\n{_NO_CAPTURE}")
     values = child_environment(settings, database)
     os.environ.update(values)
+    manifest.refresh()  # in that environment, as dbt takes no parse that was made for another port
     return values

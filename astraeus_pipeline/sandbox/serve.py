@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -41,6 +42,7 @@ def serve(home: Path) -> None:
 
     noted = state.read(home) or SandboxState(_today())
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for each request
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=noted.moto_port, verbose=False)
     moto.start()
     reservations.install(lambda: _current(home, noted).anchor)
