@@ -9,7 +9,7 @@ export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: demo test check focus bench dev manifest lock focus-lock setup clean
+.PHONY: demo test check focus bench bench-anomalies dev manifest lock focus-lock setup clean
 
 setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
@@ -60,6 +60,11 @@ focus: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# The detector on labelled data, through loader, dbt and marts. DATA="<folders of costbench.py>" for
+# other data than the public seeds; where a folder has no labels only its predictions are written.
+bench-anomalies: setup
+	$(BIN)/python -m benchmarks.anomalies $(DATA)
 
 # Needs uv, for the universal resolution; installing does not.
 lock:

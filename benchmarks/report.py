@@ -18,16 +18,22 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Goal:
-    """One claim: a measured value that must not exceed `limit`."""
+    """One claim: a measured value that must not exceed `limit`, or with `at_least` reach it."""
 
     claim: str
     value: float
     limit: float
+    at_least: bool = False
 
     @property
     def is_met(self) -> bool:
         """Whether the claim holds in this run."""
-        return self.value <= self.limit
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+    @property
+    def bound(self) -> str:
+        """The limit with its sign."""
+        return f"{'>=' if self.at_least else '<='} {self.limit:g}"
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,14 @@ class Report:
 
     def publish(self) -> bool:
         """Print the report, write it down and return whether every goal is met."""
-        self._print(Console())
+        is_met = self.show()
         if "ASTRAEUS_BENCH_QUICK" not in os.environ:
             self._write()
+        return is_met
+
+    def show(self) -> bool:
+        """Print the report and return whether every goal is met."""
+        self._print(Console())
         return all(goal.is_met for goal in self.goals)
 
     def _print(self, console: Console) -> None:
@@ -59,14 +70,16 @@ class Report:
         console.print(table)
         for goal in self.goals:
             verdict = "[green]pass[/green]" if goal.is_met else "[red]fail[/red]"
-            console.print(f"{verdict}  {goal.claim}: {goal.value:.4g} (goal <= {goal.limit:g})")
+            console.print(f"{verdict}  {goal.claim}: {goal.value:.4g} (goal {goal.bound})")
         for note in self.notes:
             console.print(f"  {note}")
 
     def _write(self) -> None:
         RESULTS.mkdir(exist_ok=True)
         content = {**asdict(self), "taken_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
-        content["goals"] = [asdict(goal) | {"is_met": goal.is_met} for goal in self.goals]
+        content["goals"] = [
+            asdict(goal) | {"bound": goal.bound, "is_met": goal.is_met} for goal in self.goals
+        ]
         (RESULTS / f"{self.name}.json").write_text(json.dumps(content, indent=1) + "\n")
         (RESULTS / "README.md").write_text(summary())
 
@@ -87,7 +100,8 @@ def _section(content: dict[str, Any]) -> str:
     lines += [_line(row) for row in content["rows"]]
     lines += ["", "| claim | measured | goal | |", "|---|---|---|---|"]
     lines += [
-        f"| {goal['claim']} | {goal['value']:.4g} | <= {goal['limit']:g} |"
+        f"| {goal['claim']} | {goal['value']:.4g} |"
+        f" {goal.get('bound') or '<= ' + format(goal['limit'], 'g')} |"
         f" {'pass' if goal['is_met'] else '**fail**'} |"
         for goal in content["goals"]
     ]

@@ -11,6 +11,7 @@ from astraeus_pipeline.orchestration import discovery, schedules, sensors
 from astraeus_pipeline.orchestration.ingest import raw_asset
 from astraeus_pipeline.orchestration.reconciling import reconciliations_check
 from astraeus_pipeline.orchestration.resources import IngestionResource
+from astraeus_pipeline.orchestration.scoring import scoring_asset
 from astraeus_pipeline.orchestration.transform import dbt_resource, transformation_assets
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.providers.registry import PROVIDERS
@@ -33,10 +34,12 @@ def build_definitions() -> dg.Definitions:
     """Return assets, checks, jobs, schedules and sensors; no network, no database."""
     jobs = {each: schedules.ingest_job(*each) for each in _datasets()}
     transformations = transformation_assets()
+    if transformations:
+        transformations.append(scoring_asset())
     marts = dg.define_asset_job(
         sensors.MARTS_JOB,
         selection=dg.AssetSelection.assets(*transformations),
-        description="Build staging, intermediate and marts from what was loaded",
+        description="Build staging, intermediate and marts from what was loaded, then score usage",
     )
     return dg.Definitions(
         assets=[*(raw_asset(*each) for each in _datasets()), *transformations],

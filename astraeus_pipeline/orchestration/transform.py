@@ -5,7 +5,6 @@
 import importlib.metadata
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Final
@@ -22,6 +21,7 @@ from packaging import version
 
 from astraeus_pipeline.orchestration import manifest, pools
 from astraeus_pipeline.orchestration.ingest import OWNERS, asset_key
+from astraeus_pipeline.orchestration.locks import alone
 from astraeus_pipeline.orchestration.manifest import MANIFEST, PROJECT
 from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.providers.registry import PROVIDERS
@@ -81,7 +81,7 @@ def transformation_assets() -> list[dg.AssetsDefinition]:
         target = Settings.from_env().home / "dbt" / context.run.run_id
         target.mkdir(parents=True, exist_ok=True)
         try:
-            with _alone(ingestion):
+            with alone(ingestion):
                 manifest.hand_over(target)
                 yield from dbt.cli(_BUILD, context=context, target_path=target).stream()
                 manifest.take_back(target)
@@ -132,15 +132,3 @@ class _Dbt(DbtCliResource):
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
         """Make none: only metadata of columns and counts of rows, which we do not fetch, ask it."""
         return None
-
-
-@contextmanager
-def _alone(ingestion: IngestionResource) -> Iterator[None]:
-    """Wait until no other build runs: dbt swaps tables, and two builds would trip each other.
-
-    A lock of the database, since a build from the command line passes no queue and no pool. It
-    goes with its session, so a killed build leaves none behind.
-    """
-    with ingestion.connection("dbt") as conn:
-        conn.execute("select pg_advisory_lock(hashtext('astraeus build of the marts'))")
-        yield

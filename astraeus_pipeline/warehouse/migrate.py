@@ -190,6 +190,7 @@ def _grant(conn: psycopg.Connection) -> None:
         f"grant select on {ledger} to astraeus_app",
         "grant usage on schema app to astraeus_dbt, astraeus_loader",
         f"grant select ({_ACCOUNT_COLUMNS}) on app.accounts to astraeus_dbt",
+        "grant select on app.anomaly_feedback to astraeus_dbt",
         "grant usage on schema marts to astraeus_reader, astraeus_app",
     ):
         conn.execute(statement)
