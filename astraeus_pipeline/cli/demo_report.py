@@ -69,6 +69,13 @@ where is_active
 group by 1, 2
 order by 1, 3 desc
 """
+_ANOMALIES: Final = """
+select account_id, service_name, reason, start_date, end_date, round(excess_cost, 2),
+    billing_currency, severity
+from marts.fct_cost_anomalies
+where kind = 'cost' and scope = 'service'
+order by 1, 4
+"""
 # As docs and app have it; a state that is not here is no good one.
 _MEANINGS: Final = {
     "exact": "both sides are the same to the last decimal",
@@ -99,7 +106,7 @@ def show(database: Database) -> None:
         )
         console.print(f"Days of costs: {days}", soft_wrap=True)
         _print_resources(conn.execute(_RESOURCES).fetchall())
-        _print_anomalies()
+        _print_anomalies(conn.execute(_ANOMALIES).fetchall())
         states: dict[str, int] = dict(conn.execute(_RECONCILIATIONS).fetchall())
     print_table(
         "Every layer against the next, and against the providers' own totals",
@@ -160,8 +167,17 @@ def _most(counts: dict[str, int]) -> str:
     return ", ".join(first + more)
 
 
-def _print_anomalies() -> None:
+def _print_anomalies(found: list[tuple[Any, ...]]) -> None:
     from astraeus_pipeline.sandbox.estate import ANOMALIES
 
-    planted = ", ".join(f"{each.kind} in {each.service} ({each.slug})" for each in ANOMALIES)
-    console.print(f"Planted to be found: {planted}", soft_wrap=True)
+    planted = {(each.slug, each.service): each.kind for each in ANOMALIES}
+    print_table(
+        "Cost that was not expected",
+        [
+            *("account", "service", "kind", "from", "to"),
+            *("more than expected", "currency", "severity", "planted"),
+        ],
+        ([*row, planted.pop((row[0], row[1]), "")] for row in found),
+    )
+    for (account, service), kind in planted.items():
+        console.print(f"Planted and not found: {kind} in {service} ({account})")

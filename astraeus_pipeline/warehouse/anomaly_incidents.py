@@ -114,7 +114,7 @@ cross join lateral (
     from (
         select
             parts.*,
-            sum(parts.excess_cost) over () as total,
+            sum(greatest(parts.excess_cost, 0)) over () as total,
             row_number() over (
                 order by
                     parts.excess_cost desc, parts.resource_id, parts.usage_type, parts.region_id
