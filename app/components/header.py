@@ -35,6 +35,7 @@ def late_accounts(scope: Scope) -> list[dict[str, Any]]:
         row
         for row in scope.known
         if row["state"] == "active"
+        and not row["is_billed_elsewhere"]
         and (row["data_through"] is None or newest - row["data_through"] > timedelta(days=2))
     ]
 
@@ -45,7 +46,9 @@ def _accounts(scope: Scope) -> None:
         [
             {
                 "Account": row["account_id"],
-                "Data through": formats.day(row["data_through"]),
+                "Data through": "billed elsewhere"
+                if row["is_billed_elsewhere"]
+                else formats.day(row["data_through"]),
                 "Final through": formats.day(row["final_through"]),
                 "Held back": f"{row['blocked_days'] or 0} days",
             }

@@ -21,7 +21,10 @@ CURRENCIES: Final = _fixed(
 
 ACCOUNTS: Final = _fixed(
     f"select account_id, {PROVIDER_NAME} as provider, account_name, state, first_day,"  # noqa: S608 - an expression of the catalogue
-    " data_through, final_through, last_delivery_at, blocked_days"
+    " data_through, final_through, last_delivery_at, blocked_days,"
+    # Other datasets and never a bill: a member of an organization, whose payer is billed.
+    " first_day is null and exists (select from marts.fct_freshness as days"
+    " where days.account_id = accounts.account_id) as is_billed_elsewhere"
     " from marts.dim_accounts as accounts where is_current order by accounts.provider, account_id"
 )
 

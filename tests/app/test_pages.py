@@ -45,6 +45,32 @@ def metric(at: AppTest, label: str) -> str:
     return next(each.value for each in at.metric if each.label == label)
 
 
+def test_an_account_whose_payer_is_billed_is_not_late(marts: Database) -> None:
+    member = '{"account_id": "member", "dataset": "resources"}'
+    with marts.connect("dbt", autocommit=True) as conn:
+        conn.execute(
+            "insert into marts.dim_accounts (account_id, provider, account_name, state,"
+            " blocked_days, valid_from, is_current)"
+            " values ('member', 'aws', 'Member', 'active', 0, now(), true)"
+        )
+        forget()
+        assert any("member** is behind" in each.value for each in run().markdown)
+        conn.execute(
+            "insert into marts.fct_freshness select one.* from (select to_jsonb(days) || %s::jsonb"
+            " as line from marts.fct_freshness as days limit 1) as copied,"
+            " jsonb_populate_record(null::marts.fct_freshness, copied.line) as one",
+            [member],
+        )
+        forget()
+        at = run()
+        conn.execute("delete from marts.dim_accounts where account_id = 'member'")
+        conn.execute("delete from marts.fct_freshness where account_id = 'member'")
+    forget()
+    assert any("All well" in each.value for each in at.markdown)
+    states = next(each.value for each in at.table if "Held back" in each.value)
+    assert "billed elsewhere" in set(states["Data through"])
+
+
 def test_the_dashboard_shows_the_month_to_the_cent(marts: Database) -> None:
     at = run()
     assert not at.exception
