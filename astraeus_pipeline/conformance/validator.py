@@ -117,10 +117,9 @@ def install(python: Path, environment: Path = ENVIRONMENT, lock: Path = LOCK) ->
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(environment, ignore_errors=True)
         _make([python, "-I", "-m", "venv", environment])
-        # The validator is published as source only: what builds it is locked with it.
-        backends, rest = _split(lock.read_text())
-        for name, text in (("backends.lock", backends), ("rest.lock", rest)):
-            part = environment / name
+        # Published as source only: what builds it, and what its build imports, stands before it.
+        for number, text in enumerate(_split(lock.read_text())):
+            part = environment / f"part-{number}.lock"
             part.write_text(text)
             pip: list[str | Path] = [
                 environment / "bin" / "python",
@@ -136,10 +135,13 @@ def install(python: Path, environment: Path = ENVIRONMENT, lock: Path = LOCK) ->
     return Validator(environment)
 
 
-def _split(lock: str) -> tuple[str, str]:
-    entries = re.split(r"^(?=\S)", lock, flags=re.M)
-    backends = [each for each in entries if each.partition("==")[0] in _BUILD_BACKENDS]
-    return "".join(backends), "".join(each for each in entries if each not in backends)
+def _split(lock: str) -> tuple[str, ...]:
+    """Return the lock in three: what builds packages, the packages, the validator itself."""
+    parts: tuple[list[str], ...] = ([], [], [])
+    for entry in re.split(r"^(?=\S)", lock, flags=re.M):
+        name = entry.partition("==")[0]
+        parts[0 if name in _BUILD_BACKENDS else 2 if name == "focus-validator" else 1].append(entry)
+    return tuple(map("".join, parts))
 
 
 def _make(command: Sequence[str | Path]) -> None:
