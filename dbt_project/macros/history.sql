@@ -10,8 +10,9 @@
         {%- set staging = graph.nodes[id] -%}
         {%- set table = staging.sources[0][1] -%}
         {%- set source_call = "\\{\\{\\s*source\\(\\s*['\"]raw['\"],\\s*['\"]" ~ table ~ "['\"]\\s*\\)\\s*\\}\\}" -%}
-        {%- set code = modules.re.sub(source_call, superseded_lines(table), staging.raw_code) -%}
-        {%- do arms.append("(" ~ render(code) ~ ")") -%}
+        {%- set code = render(modules.re.sub(source_call, 'superseded_' ~ table, staging.raw_code)) -%}
+        {%- set lines = "superseded_" ~ table ~ " as " ~ superseded_lines(table) -%}
+        {%- do arms.append("(with " ~ lines ~ " select * from (" ~ code ~ ") as staged)") -%}
     {%- endfor -%}
     {{ arms | join('\nunion all\n') }}
     {%- else -%}
