@@ -155,8 +155,12 @@
                     when articles.old_quantity > 0 and articles.new_quantity > 0 then 'usage'
                     else 'unexplained: no quantity'
                 end as place,
-                articles.old_cost * (articles.new_quantity - articles.old_quantity)
-                / nullif(articles.old_quantity, 0) as more_at_old_price
+                -- rounded, as no division ends by itself; price takes what is left, so the sum is exact
+                round(
+                    articles.old_cost * (articles.new_quantity - articles.old_quantity)
+                    / nullif(articles.old_quantity, 0),
+                    12
+                ) as more_at_old_price
             from articles
         ),
 

@@ -54,6 +54,9 @@
         mart.account_id = periods.account_id and mart.grain = periods.grain
         and mart.period_start = periods.period_start;
     {% endif %}
+    -- of what the model joins nothing is known in advance: planned as a few rows, one loop inside
+    -- another took minutes for a new day of five accounts; until the end of this transaction
+    set local enable_nestloop = off;
     {%- endif -%}
 {% endmacro %}
 

@@ -25,14 +25,11 @@ daily as (
         sum(costs.effective_cost) as effective_cost,
         sum(costs.billed_cost) as billed_cost
     from periods
-    cross join lateral (
-        select * from {{ ref('fct_daily_costs') }} as every
-        where
-            every.account_id = periods.account_id
-            and every.usage_date between periods.period_start
-            and (periods.period_start + ('1 ' || periods.grain)::interval)::date - 1
-        offset 0
-    ) as costs
+    inner join {{ ref('fct_daily_costs') }} as costs
+        on
+            costs.account_id = periods.account_id
+            and costs.usage_date >= periods.period_start
+            and costs.usage_date < periods.period_start + ('1 ' || periods.grain)::interval
     group by 1, 2, 3, 4
 ),
 

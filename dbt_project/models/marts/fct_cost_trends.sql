@@ -27,9 +27,11 @@ loaded_days as (
     select * from {{ this.identifier }}__days
 ),
 
+{% if is_incremental() %}
 days_needed as (
     {{ days_of_periods() }}
 ),
+{% endif %}
 
 costs as (
     {% if is_incremental() %}
@@ -111,7 +113,8 @@ every_day as (
         case when loaded_days.usage_date = charged.usage_date then charged.billed_cost else 0 end as billed_cost,
         case when loaded_days.usage_date = charged.usage_date then charged.usage_cost else 0 end as usage_cost
     from charged
-    cross join lateral
+    cross join
+        lateral
         generate_series(0, least(charged.charged_next - charged.usage_date - 1, 31)) as days_after
     inner join loaded_days
         on
@@ -199,7 +202,8 @@ other_days as (
         day::date
     from own_days
     cross join (values (1), (12)) as versus (months)
-    cross join lateral
+    cross join
+        lateral
         generate_series(
             own_days.period_start - versus.months * interval '1 month',
             own_days.period_start - versus.months * interval '1 month' + interval '1 month - 1 day',
@@ -285,12 +289,7 @@ main_units as (
     select distinct on (own_quantities.series_key, own_quantities.grain, own_quantities.period_start)
         own_quantities.*
     from own_quantities
-    order by
-        own_quantities.series_key,
-        own_quantities.grain,
-        own_quantities.period_start,
-        own_quantities.usage_cost desc,
-        own_quantities.unit
+    order by 1 asc, 2 asc, 3 asc, 6 desc, 4 asc
 ),
 
 other_quantities as (
@@ -380,14 +379,15 @@ select
         as mean_28_days_cost,
     case when compared.grain = 'day' then sums_so_far.cost_of_month end as month_to_date_cost,
     case compared.grain
-        when 'day' then
-            sums_so_far.cost_of_month
-            + sums_so_far.usage_of_month
-            * (
-                extract(day from date_trunc('month', compared.period_start) + interval '1 month - 1 day')
-                - days_so_far.days_of_month
-            )
-            / days_so_far.days_of_month
+        when 'day'
+            then
+                sums_so_far.cost_of_month
+                + sums_so_far.usage_of_month
+                * (
+                    extract(day from date_trunc('month', compared.period_start) + interval '1 month - 1 day')
+                    - days_so_far.days_of_month
+                )
+                / days_so_far.days_of_month
         when 'month' then
             compared.effective_cost
             + compared.usage_cost
@@ -412,8 +412,8 @@ select
                 compared.account_id, compared.grain, compared.period_start, compared.billing_currency
             order by
                 abs(compared.effective_cost - compared.last_month_cost) desc nulls last,
-                compared.service_name,
-                compared.sub_account_id
+                compared.service_name asc,
+                compared.sub_account_id asc
         )::integer
     end as mover_rank,
     case
