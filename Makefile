@@ -9,7 +9,7 @@ export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: demo test check focus bench bench-anomalies dev manifest lock focus-lock setup clean
+.PHONY: demo test check focus bench bench-anomalies bench-forecasts dev manifest lock focus-lock setup clean
 
 setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
@@ -65,6 +65,10 @@ bench: setup
 # other data than the public seeds; where a folder has no labels only its predictions are written.
 bench-anomalies: setup
 	$(BIN)/python -m benchmarks.anomalies $(DATA)
+
+# Forecasts of months on the same data, by months ahead, beside run rate and last week.
+bench-forecasts: setup
+	$(BIN)/python -m benchmarks.forecasts $(DATA)
 
 # Needs uv, for the universal resolution; installing does not.
 lock:

@@ -12,32 +12,20 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
-
-from astraeus_pipeline.contracts import FOCUS_COSTS
-from astraeus_pipeline.contracts.columns import arrow_type
-from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.contracts.delivery import Fetched, RowBatch
 from astraeus_pipeline.warehouse import anomaly_scores
-from astraeus_pipeline.warehouse.landing import StoredPayload
-from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from benchmarks import costbench
+from benchmarks.costbench_bills import PUBLIC_SEEDS, Folder, Way
 from benchmarks.data import cache_folder
-from benchmarks.marts import Marts
 from benchmarks.measure import machine
 from benchmarks.report import Goal, Report
 from benchmarks.scratch import Scratch, scratch
 
-PUBLIC_SEEDS: Final = (101, 102, 103)
 _MODELS: Final = ("--select", "+fct_cost_anomalies", "fct_anomaly_scores")
-_SETTLE_DAYS: Final = 3
 _PREDICTIONS: Final = """
     select scores.account_id, scores.service_name, scores.usage_date
     from marts.fct_cost_anomalies as incidents
@@ -50,105 +38,24 @@ _PREDICTIONS: Final = """
 """
 
 
-@dataclass(frozen=True)
-class Folder:
-    """One generated data set; its accounts get a prefix, since two may have equal names."""
-
-    number: int
-    path: Path
-
-    def slug(self, account_id: str) -> str:
-        """Return the account's slug in the warehouse."""
-        return f"{self.number}.{account_id}"
-
-    def bills(self) -> dict[str, dict[date, list[dict[str, object]]]]:
-        """Return the charges of each day by account."""
-        bills: dict[str, dict[date, list[dict[str, object]]]] = {}
-        with (self.path / "series.csv").open(newline="") as handle:
-            for row in csv.DictReader(handle):
-                day = date.fromisoformat(row["date"])
-                charges = bills.setdefault(self.slug(row["account_id"]), {}).setdefault(day, [])
-                charges.extend(_charges(row, day))
-        return bills
+def build_and_score(way: Way) -> tuple[float, float, anomaly_scores.Summary]:
+    """Return the seconds of dbt and of the detector, and what was scored."""
+    built = way.build("anomalies", *_MODELS)
+    started = time.perf_counter()
+    with way.place.database.connect("dbt", autocommit=True) as conn:
+        summary = anomaly_scores.score_changes(conn)
+    return built.cost.wall, time.perf_counter() - started, summary
 
 
-def _charges(row: dict[str, str], day: date) -> Iterator[dict[str, object]]:
-    """Yield the day's usage, and as an adjustment what was billed beside it, as tax or credits."""
-    usage, total = Decimal(row["cost_usage"]), Decimal(row["cost"])
-    for category, cost in (("Usage", usage), ("Adjustment", total - usage)):
-        if cost or category == "Usage":
-            yield {
-                "usage_date": day,
-                "billing_period": day.replace(day=1),
-                "billing_currency": "USD",
-                "billing_account_id": row["account_id"],
-                "sub_account_id": row["account_id"],
-                "charge_category": category,
-                "service_name": row["service"],
-                "charge_period_start": datetime(day.year, day.month, day.day, tzinfo=UTC),
-                **dict.fromkeys(FOCUS_COSTS.cost_types, cost),
-            }
-
-
-def _runs(days: Sequence[date]) -> Iterator[DayRange]:
-    """Yield the unbroken ranges: what is missing between them was never delivered."""
-    start = 0
-    for at in range(1, len(days) + 1):
-        if at == len(days) or days[at] - days[at - 1] > timedelta(days=1):
-            yield DayRange(days[start], days[at - 1])
-            start = at
-
-
-class Way:
-    """Brings data through the warehouse, as of a day on which all of it has settled."""
-
-    def __init__(self, place: Scratch, last: date) -> None:
-        self.place, self.today = place, last + timedelta(days=_SETTLE_DAYS + 7)
-        self.marts = Marts(place)
-        self.marts.prepare()
-
-    def deliver(self, account_id: str, bill: dict[date, list[dict[str, object]]]) -> None:
-        """Load the days that have charges, each unbroken range as one delivery."""
-        options = LoadOptions(today=self.today, settle_days=_SETTLE_DAYS)
-        with self.place.database.connect("loader", autocommit=True) as conn:
-            for days in _runs(sorted(bill)):
-                rows = [RowBatch(_batch([each for day in days for each in bill[day]]))]
-                fetched = Fetched(account_id, "costs", days, "api", "benchmark", parts=())
-                payload = StoredPayload("none", f"{account_id} {days}", 0)
-                result = load(conn, FOCUS_COSTS, fetched, payload, rows.copy, options)
-                assert len(result.days("replaced")) == len(days), result
-
-    def build_and_score(self) -> tuple[float, float, anomaly_scores.Summary]:
-        """Return the seconds of dbt and of the detector, and what was scored."""
-        built = self.marts.build("anomalies", *_MODELS, "--vars", f"{{today: '{self.today}'}}")
-        started = time.perf_counter()
-        with self.place.database.connect("dbt", autocommit=True) as conn:
-            summary = anomaly_scores.score_changes(conn)
-        return built.cost.wall, time.perf_counter() - started, summary
-
-    def predictions(self, folder: Folder, target: Path) -> None:
-        """Write the flagged days of the folder's services."""
-        with self.place.database.connect("reader") as conn, target.open("w", newline="") as out:
-            writer = csv.writer(out)
-            writer.writerow(["account_id", "service", "date", "is_anomaly"])
-            for account_id, service, day in conn.execute(_PREDICTIONS):
-                number, _, name = account_id.partition(".")
-                if int(number) == folder.number:
-                    writer.writerow([name, service, day, 1])
-
-
-def _batch(charges: Sequence[dict[str, object]]) -> pa.RecordBatch:
-    columns = {
-        column.name: pa.array(
-            [
-                number if column.name == "row_number" else charge.get(column.name)
-                for number, charge in enumerate(charges, 1)
-            ],
-            arrow_type(column.type, 12),
-        )
-        for column in FOCUS_COSTS.row_columns
-    }
-    return pa.record_batch(columns)
+def predictions(place: Scratch, folder: Folder, target: Path) -> None:
+    """Write the flagged days of the folder's services."""
+    with place.database.connect("reader") as conn, target.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["account_id", "service", "date", "is_anomaly"])
+        for account_id, service, day in conn.execute(_PREDICTIONS):
+            number, _, name = account_id.partition(".")
+            if int(number) == folder.number:
+                writer.writerow([name, service, day, 1])
 
 
 @dataclass(frozen=True)
@@ -166,15 +73,15 @@ def run(place: Scratch, folders: Sequence[Folder], out: Path) -> tuple[Times, li
     way = Way(place, last)
     for slug, bill in bills.items():
         way.deliver(slug, {day: charges for day, charges in bill.items() if day < last})
-    full = way.build_and_score()
+    full = build_and_score(way)
     for slug, bill in bills.items():
         if last in bill:
             way.deliver(slug, {last: bill[last]})
-    times = Times(full, way.build_and_score())
+    times = Times(full, build_and_score(way))
     out.mkdir(parents=True, exist_ok=True)
     targets = [out / f"{folder.number:02d}-{folder.path.name}.csv" for folder in folders]
     for folder, target in zip(folders, targets, strict=True):
-        way.predictions(folder, target)
+        predictions(place, folder, target)
     return times, targets
 
 

@@ -46,25 +46,45 @@ class Expectation:
     known_days: NDArray[np.int64]
 
 
-def expect(history: Floats, today: date) -> Expectation:
-    """Return what to expect today.
+@dataclass(frozen=True)
+class Weekly:
+    """History as whole weeks: logarithms natural, NaN where nothing is known.
 
-    Shape: `history` [S, HISTORY], the days before `today`, NaN where nothing is known.
+    `logs` [S, HISTORY]; `levels` [S, weeks]; `weekdays` [S, 7], the first of them the weekday on
+    which each week of the history begins; `noise`, `persistence`, `smallest` as in Expectation.
     """
-    known = ~np.isnan(history)
+
+    logs: Floats
+    levels: Floats
+    weekdays: Floats
+    noise: Floats
+    persistence: Floats
+    smallest: Floats
+
+
+def weekly(history: Floats) -> Weekly:
+    """Take level, weekday factors and noise of the `history` [S, HISTORY] apart."""
     smallest = np.maximum(0.05 * np.nan_to_num(quantile(history)), 0.01)
     logs = np.log(np.maximum(history, smallest[:, None]))
-
     weeks = logs.reshape(-1, _WEEKS, 7)
     levels = _smoothed(quantile(weeks))
     around = weeks - levels[:, :, None]
     weekdays = np.nan_to_num(quantile(np.moveaxis(around[:, -_WEEKS_OF_FACTORS:], 1, 2)))
     rough = 1.4826 * quantile(np.abs(around - weekdays[:, None, :]).reshape(len(logs), -1))
     weekdays = _shrunk(weekdays, rough)
-    residuals = (around - weekdays[:, None, :]).reshape(logs.shape)
-    noise, persistence = _noise(residuals)
+    noise, persistence = _noise((around - weekdays[:, None, :]).reshape(logs.shape))
+    return Weekly(logs, levels, weekdays, noise, persistence, smallest)
 
-    usual = np.exp(levels).repeat(7, axis=1)
+
+def expect(history: Floats, today: date) -> Expectation:
+    """Return what to expect today.
+
+    Shape: `history` [S, HISTORY], the days before `today`, NaN where nothing is known.
+    """
+    known = ~np.isnan(history)
+    weeks = weekly(history)
+    noise, weekdays = weeks.noise, weeks.weekdays
+    usual = np.exp(weeks.levels).repeat(7, axis=1)
     by_weekday = np.tile(np.exp(weekdays), (1, _WEEKS))
     fees = history / usual - by_weekday  # a fee does not shrink at a weekend
     lifts = history / (usual * by_weekday) - 1  # close jobs do
@@ -74,18 +94,18 @@ def expect(history: Floats, today: date) -> Expectation:
     )
     plain = np.concatenate([by_weekday[:, 1 - RECENT :], by_weekday[:, -7:-6]], axis=1)
 
-    flat = logs - np.tile(weekdays, (1, _WEEKS))
+    flat = weeks.logs - np.tile(weekdays, (1, _WEEKS))
     reference = flat[:, _REFERENCE]
     return Expectation(
         level=np.exp(_level(flat[:, -_LEVEL_DAYS:], noise)),
         factors=factors,
         month_effect=factors[:, -1] / plain[:, -1] - 1,
         noise=noise,
-        persistence=persistence,
+        persistence=weeks.persistence,
         reference=np.where(
             (~np.isnan(reference)).sum(axis=1) >= 28, np.exp(quantile(reference)), np.nan
         ),
-        smallest=smallest,
+        smallest=weeks.smallest,
         known_days=known.sum(axis=1),
     )
 
@@ -112,7 +132,7 @@ def _noise(residuals: Floats) -> tuple[Floats, Floats]:
     centred = residuals - quantile(residuals)[:, None]
     rough = np.maximum(1.4826 * quantile(np.abs(centred)), _LEAST_NOISE)[:, None]
     held = np.clip(centred, -3 * rough, 3 * rough)
-    noise = np.maximum(np.sqrt(_mean(held**2)), _LEAST_NOISE)
+    noise = np.maximum(np.sqrt(mean_of(held**2)), _LEAST_NOISE)
 
     held = np.clip(centred, -2.5 * noise[:, None], 2.5 * noise[:, None])
     before, after = held[:, :-1], held[:, 1:]
@@ -132,11 +152,12 @@ def _level(flat: Floats, noise: Floats) -> Floats:
     for _ in range(2):
         reach = 1.5 * noise
         held = np.clip(flat, (level - reach)[:, None], (level + reach)[:, None])
-        level = _mean(held)
+        level = mean_of(held)
     return level
 
 
-def _mean(values: Floats) -> Floats:
+def mean_of(values: Floats) -> Floats:
+    """Return the mean along the last axis, NaN left out; NaN where there is nothing else."""
     known = ~np.isnan(values)
     count = known.sum(axis=-1)
     mean: Floats = np.where(known, values, 0.0).sum(axis=-1) / np.where(count, count, np.nan)
@@ -153,8 +174,8 @@ def _factor(
     fee = _usual(fees, [at for at, each in enumerate(past) if each.day == day.day])
     fee = np.where(fee > 1.5 * noise, fee, 0.0)
     lift = np.zeros_like(fee)
-    if (left := _days_left(day)) < _MONTH_END:
-        lift = _usual(lifts, [at for at, each in enumerate(past) if _days_left(each) == left])
+    if (left := days_left(day)) < _MONTH_END:
+        lift = _usual(lifts, [at for at, each in enumerate(past) if days_left(each) == left])
         lift = np.where(lift > noise, lift, 0.0)
     return np.maximum(weekday + fee, weekday * (1 + lift))
 
@@ -169,6 +190,6 @@ def _usual(effects: Floats, places: Sequence[int]) -> Floats:
     return np.maximum(np.nan_to_num(chosen), 0.0)
 
 
-def _days_left(day: date) -> int:
+def days_left(day: date) -> int:
     """Days from `day` to its month's last."""
     return ((day.replace(day=28) + timedelta(days=4)).replace(day=1) - day).days - 1

@@ -8,6 +8,7 @@ import dagster as dg
 
 from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.orchestration import discovery, schedules, sensors
+from astraeus_pipeline.orchestration.forecasting import forecasting_asset
 from astraeus_pipeline.orchestration.ingest import raw_asset
 from astraeus_pipeline.orchestration.reconciling import reconciliations_check
 from astraeus_pipeline.orchestration.resources import IngestionResource
@@ -35,11 +36,12 @@ def build_definitions() -> dg.Definitions:
     jobs = {each: schedules.ingest_job(*each) for each in _datasets()}
     transformations = transformation_assets()
     if transformations:
-        transformations.append(scoring_asset())
+        transformations += [scoring_asset(), forecasting_asset()]
     marts = dg.define_asset_job(
         sensors.MARTS_JOB,
         selection=dg.AssetSelection.assets(*transformations),
-        description="Build staging, intermediate and marts from what was loaded, then score usage",
+        description="Build staging, intermediate and marts from what was loaded, then score usage"
+        " and forecast",
     )
     return dg.Definitions(
         assets=[*(raw_asset(*each) for each in _datasets()), *transformations],

@@ -45,16 +45,7 @@ summed as (
 )
 
 select
-    md5(
-        concat_ws(
-            '|',
-            summed.scope,
-            summed.account_id,
-            coalesce(summed.sub_account_id, chr(1)),
-            coalesce(summed.service_name, chr(1)),
-            summed.billing_currency
-        )
-    ) as series_key,
+    {{ series_key('summed') }} as series_key,
     summed.scope,
     summed.provider,
     summed.account_id,
