@@ -15,7 +15,6 @@ from astraeus_pipeline.cli import (
     delivery,
     demo,
     doctor,
-    explain,
     failures,
     focus,
     keys,
@@ -50,7 +49,6 @@ app.command("stop")(up.stop)
 app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
 app.command("costs")(costs.costs)
-app.command("explain")(explain.explain)
 app.command("reconcile")(reconcile.reconcile)
 app.command("doctor")(doctor.doctor)
 app.command("focus")(focus.focus)

@@ -70,9 +70,9 @@
 
 {#
     Pre-hook: note the changed slices and delete their days from the mart; `except_blocked` leaves out
-    the days that int_days_blocked holds back, `by_day` is false for marts of other periods than days.
+    the days that int_days_blocked holds back.
 #}
-{% macro open_increment(upstream, except_blocked=false, by_day=true) %}
+{% macro open_increment(upstream, except_blocked=false) %}
     {%- if execute and flags.WHICH in ('run', 'build') -%}
     select pg_advisory_xact_lock(hashtextextended('{{ this }}', 0));
     {% if not is_incremental() %}
@@ -95,7 +95,7 @@
     where blocked.account_id = changed.account_id and blocked.usage_date = changed.usage_date;
     {% endif %}
     analyze {{ changed_slices() }};
-    {% if is_incremental() and by_day %}
+    {% if is_incremental() %}
     delete from {{ this }} as mart
     using (select distinct account_id, usage_date from {{ changed_slices() }}) as changed
     where mart.account_id = changed.account_id and mart.usage_date = changed.usage_date;
