@@ -35,9 +35,14 @@ AZURE_COSTS_EXPORT = RawTable(
     provider="azure",
     dataset="costs",
     shape="export",
-    description="Rows of amortized exports, and of actual ones what buys or returns a commitment",
+    description="Rows of amortized exports, of actual ones what buys or returns a commitment, and"
+    " where the two contradict each other the difference, by day, subscription and service",
     vendor_columns=(
-        Column("export_type", "text", "Which export the row is of: actual or amortized"),
+        Column(
+            "export_type",
+            "text",
+            "Which export the row is of: actual or amortized; difference of neither",
+        ),
         Column("billing_account_id", "text", "Enrollment, or billing account of an MCA"),
         Column("billing_account_name", "text", "Its name"),
         Column("billing_profile_id", "text", "Billing profile: who is invoiced under an MCA"),
@@ -81,8 +86,9 @@ AZURE_COSTS_EXPORT = RawTable(
         Column("tags", "jsonb", "Tags as one JSON object"),
         Column("actual_cost", "numeric", "Share in the bill: 0 of what a commitment has paid"),
         Column("amortized_cost", "numeric", "Share of effective cost: null of a commitment bought"),
+        Column("unmatched_cost", "numeric", "What the two exports differ by, absolute; else null"),
     ),
-    cost_types=("actual_cost", "amortized_cost"),
+    cost_types=("actual_cost", "amortized_cost", "unmatched_cost"),
     currency="billing_currency",
     service="meter_category",
     charge_category="charge_type",

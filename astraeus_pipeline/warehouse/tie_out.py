@@ -138,7 +138,10 @@ def _unstated(fetched: Fetched, survey: Survey) -> Iterator[Control]:
     daily = [control for control in fetched.controls if len(control.days) == 1]
     if not daily:
         return
-    first, last = min(each.days.first for each in daily), max(each.days.last for each in daily)
+    bounds: dict[str, tuple[date, date]] = {}
+    for each in daily:
+        first, last = bounds.get(each.cost_type, (each.days.first, each.days.last))
+        bounds[each.cost_type] = (min(first, each.days.first), max(last, each.days.last))
     is_file = fetched.billing_period is not None
     sources = {each.cost_type: each.source for each in daily}
     stated = {(each.days.first, each.currency, each.cost_type) for each in daily}
@@ -146,8 +149,9 @@ def _unstated(fetched: Fetched, survey: Survey) -> Iterator[Control]:
         (day, currency, cost_type)
         for (day, _), facts in survey.slices.items()
         for (currency, cost_type), amount in facts.sums.items()
-        if amount and cost_type in sources
-        if first <= day <= last or (is_file and day not in fetched.days)
+        if amount and cost_type in bounds
+        if bounds[cost_type][0] <= day <= bounds[cost_type][1]
+        or (is_file and day not in fetched.days)
     }
     for day, currency, cost_type in sorted(found - stated):
         days, source = DayRange(day, day), sources[cost_type]

@@ -47,7 +47,7 @@
         },
         'azure_costs_export': {
             'currency': 'billing_currency',
-            'delivered': ['actual_cost', 'amortized_cost'],
+            'delivered': ['actual_cost', 'amortized_cost', 'unmatched_cost'],
             'billed_cost': ['actual_cost'],
             'effective_cost': ['amortized_cost'],
         },

@@ -191,7 +191,7 @@ def test_a_query_supplies_the_control_total(server: AzureServer, landing: Landin
     scope = f"/subscriptions/{SUBSCRIPTION}"
     settled = [day for day in DAYS if day <= TODAY - timedelta(days=3)]
     for source, names in (
-        (both(server, control_scope=scope), ("actual_cost", "amortized_cost")),
+        (both(server, control_scope=scope), ("actual_cost", "amortized_cost", "unmatched_cost")),
         (focus(server, control_scope=scope), ("billed_cost", "effective_cost")),
     ):
         [fetched] = AZURE.fetch(source, "costs", DAYS, landing)
@@ -202,6 +202,36 @@ def test_a_query_supplies_the_control_total(server: AzureServer, landing: Landin
         for control in fetched.controls:
             loaded = [row for row in found if row["usage_date"] == control.days.first]
             assert total(loaded, control.cost_type) == control.amount
+
+
+def test_what_only_one_of_the_two_has_is_told_and_keeps_the_sums_those_of_the_files(
+    server: AzureServer, landing: LandingStore
+) -> None:
+    """Both lost a line, on days of their own; ids are spelt differently, which means nothing."""
+    usage = [n for n, each in enumerate(LINES) if each.charge_type == "Usage" and each.actual]
+    lost_by_actual, lost_by_amortized = LINES[usage[0]], LINES[usage[1]]
+    shouted = [replace(each, subscription=each.subscription.upper()) for each in LINES]
+    actual = [each for n, each in enumerate(shouted) if n != usage[0]]
+    amortized = [each for n, each in enumerate(LINES) if n != usage[1]]
+    export(server, "actual", actual)
+    export(server, "amortized", amortized)
+    [fetched] = AZURE.fetch(both(server), "costs", DAYS, landing)
+    found = rows(fetched, landing)
+    assert total(found, "actual_cost") == sum(each.actual or 0 for each in actual)
+    assert total(found, "amortized_cost") == sum(each.amortized or 0 for each in amortized)
+    told = {
+        row["usage_date"]: (row["actual_cost"], row["unmatched_cost"], row["meter_category"])
+        for row in found
+        if row["export_type"] == "difference"
+    }
+    assert told == {
+        lost_by_actual.day: (-lost_by_actual.actual, lost_by_actual.actual, "Storage"),
+        lost_by_amortized.day: (lost_by_amortized.actual, lost_by_amortized.actual, "Storage"),
+    }
+    numbers = [row["row_number"] for row in found]
+    assert len(numbers) == len(set(numbers))
+    stated = {control.days.first: control.amount for control in fetched.controls}
+    assert stated == {day: 0 for day in DAYS if day <= TODAY - timedelta(days=3)}
 
 
 @covers("azure/exports", Fault.UNKNOWN_COLUMN)

@@ -70,8 +70,8 @@ def _of_amortized(columns: Columns, length: int) -> Columns:
     }
 
 
-def _buys_commitments(columns: Columns) -> pa.BooleanArray:
-    """Mark what only the actual export has: purchases and refunds of commitments."""
+def buys_commitments(columns: Columns) -> pa.BooleanArray:
+    """Mark what only the actual export has: purchases and refunds of commitments (null is no)."""
     return pc.and_(_is_committed(columns), _is_charge(columns, "purchase", "refund"))
 
 
@@ -99,7 +99,7 @@ AMORTIZED: Final = Dialect(
     },
     derive=_of_amortized,
 )
-ACTUAL: Final = replace(AMORTIZED, derive=_of_actual, keep=_buys_commitments)
+ACTUAL: Final = replace(AMORTIZED, derive=_of_actual)
 FOCUS: Final = replace(focus_dialect(AZURE_COSTS_FOCUS), required=("billed_cost", "effective_cost"))
 DIALECTS: Final[dict[ExportType, Dialect]] = {
     "actual": ACTUAL,

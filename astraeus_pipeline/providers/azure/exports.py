@@ -6,7 +6,7 @@ its manifest says (`runInfo.submittedTime`); blobs that no current manifest list
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -14,11 +14,13 @@ from typing import BinaryIO, Final, cast
 
 import structlog
 
+from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing, Part, RowBatch
 from astraeus_pipeline.errors import PayloadError, PermanentError
 from astraeus_pipeline.exports import reading, selection
+from astraeus_pipeline.exports.cells import Notes
 from astraeus_pipeline.exports.contents import Inspector
 from astraeus_pipeline.exports.dialect import Dialect
 from astraeus_pipeline.exports.place import Place
@@ -29,9 +31,12 @@ from astraeus_pipeline.providers.azure.client import AzureClients
 from astraeus_pipeline.providers.azure.config import AzureConfig
 from astraeus_pipeline.providers.azure.costs import oldest_day, query_totals
 from astraeus_pipeline.providers.azure.dialects import DATE_ORDER, DIALECTS, ExportType
+from astraeus_pipeline.providers.azure.pairing import Pairing
 
 # Days that a query and an export may still see differently: each refreshes by itself.
 _UNSETTLED: Final = 3
+# Who says that the unmatched cost of a day is 0: each export of the other.
+_HALVES: Final = "the actual export beside the amortized one"
 _TIED: Final[Mapping[str, Mapping[str, str]]] = {
     "focus": {"ActualCost": "billed_cost", "AmortizedCost": "effective_cost"},
     "export": {"ActualCost": "actual_cost", "AmortizedCost": "amortized_cost"},
@@ -77,7 +82,7 @@ def fetch_exports(
 
 def rows(fetched: Fetched, landing: Landing) -> Iterator[RowBatch]:
     """Type the stored files of one delivery. Raises: PayloadError."""
-    notes = yield from reading.rows(fetched, landing, _dialect)
+    notes = yield from _paired(reading.rows(fetched, landing, _dialect), fetched.shape)
     if notes.counts:
         structlog.get_logger(__name__).info(
             "azure.export.normalised",
@@ -85,6 +90,22 @@ def rows(fetched: Fetched, landing: Landing) -> Iterator[RowBatch]:
             billing_period=str(fetched.billing_period),
             **notes.counts,
         )
+
+
+def _paired(
+    read: Generator[RowBatch, None, Notes], shape: str | None
+) -> Generator[RowBatch, None, Notes]:
+    """Pass the rows on; of actual and amortized exports, those of one bill and its differences."""
+    if shape != "export":
+        return (yield from read)
+    pairing = Pairing()
+    try:
+        while True:
+            yield pairing.take(next(read))
+    except StopIteration as done:
+        notes = cast(Notes, done.value)
+    yield from pairing.differences()
+    return notes
 
 
 def describe(account: Account, config: AzureConfig) -> dict[str, str]:
@@ -207,15 +228,16 @@ def _delivery(
         source_name=str(config.export_url),
         parts=reading.with_order(parts, DATE_ORDER, landing),
         billing_period=month,
-        # Of the actual export only some rows are kept, so there the manifests are held to the
+        # Of the actual export only some rows stand in raw, so there the manifests are held to the
         # files, and no number of rows is announced for both.
         expected_rows=halves[0].expected_rows if shape == "focus" else None,
         shape=shape,
     )
+    agreement = _agreement(covered, delivery, landing) if shape == "export" else ()
     if clients is None or config.control_scope is None:
-        return delivery
+        return replace(delivery, controls=agreement)
     requests, controls = _controls(clients, covered, delivery, landing, shape)
-    return replace(delivery, requests=requests, controls=controls)
+    return replace(delivery, requests=requests, controls=(*agreement, *controls))
 
 
 def _covered(month: date, asked: DayRange, halves: Iterable[_Month]) -> DayRange:
@@ -225,6 +247,21 @@ def _covered(month: date, asked: DayRange, halves: Iterable[_Month]) -> DayRange
         return whole
     latest = max([asked.last, *(half.last_day for half in halves if half.last_day)])
     return DayRange(whole.first, max(whole.first, min(whole.last, latest)))
+
+
+def _agreement(covered: DayRange, delivery: Fetched, landing: Landing) -> tuple[ControlTotal, ...]:
+    """State that the two exports do not differ on any settled day."""
+    last = min(covered.last, datetime.now(UTC).date() - timedelta(days=_UNSETTLED))
+    batches = (each.rows for each in rows(delivery, landing))
+    first = next((each for each in batches if each.num_rows), None)
+    if first is None or last < covered.first:
+        return ()
+    # Other currencies of the payload, if there are any, are held to nothing as well (tie_out.py).
+    currency = first.column("billing_currency")[0].as_py()
+    return tuple(
+        ControlTotal(DayRange(day, day), currency, "unmatched_cost", money.ZERO, _HALVES)
+        for day in DayRange(covered.first, last)
+    )
 
 
 def _controls(

@@ -1,4 +1,5 @@
--- grain: one row per row of amortized exports, and per purchase or refund of a commitment
+-- grain: one row per row of amortized exports, per purchase or refund of a commitment, and per
+-- difference between the two exports, which is an adjustment
 -- Prices of 0 mean that none is given: then costs are modelled, as x_..._source says.
 with
 
