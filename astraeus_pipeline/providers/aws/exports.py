@@ -93,7 +93,7 @@ def rows(fetched: Fetched, landing: Landing) -> Iterator[RowBatch]:
     """Type the stored files of one delivery. Raises: PayloadError."""
     dialect = dialects.by_shape(fetched.shape)
     notes = yield from reading.rows(fetched, landing, lambda _: dialect)
-    if notes.counts:
+    if notes.counts.total():
         structlog.get_logger(__name__).info(
             "aws.export.normalised",
             account=fetched.account_id,

@@ -83,7 +83,7 @@ def fetch_exports(
 def rows(fetched: Fetched, landing: Landing) -> Iterator[RowBatch]:
     """Type the stored files of one delivery. Raises: PayloadError."""
     notes = yield from _paired(reading.rows(fetched, landing, _dialect), fetched.shape)
-    if notes.counts:
+    if notes.counts.total():
         structlog.get_logger(__name__).info(
             "azure.export.normalised",
             account=fetched.account_id,

@@ -122,7 +122,7 @@ class FocusProvider(Provider):
         Raises: PayloadError if a part is cut off, or not what its name says.
         """
         notes = yield from reading.rows(fetched, landing, lambda _: _DIALECT)
-        if notes.counts:
+        if notes.counts.total():
             structlog.get_logger(__name__).info(
                 "focus.normalised",
                 account=fetched.account_id,
