@@ -1,0 +1,125 @@
+{#
+    What budgets are held against. A budget's costs are kept per day (int_budget_days), so that a
+    view over years of them is quick; a budget that was entered since the last build is summed when
+    it is looked at. `built_budgets` tells one kind from the other.
+#}
+{% macro create_budget_tables() %}
+    create table if not exists intermediate.built_budgets (
+        budget_id bigint primary key,
+        built_at timestamp with time zone not null default clock_timestamp()
+    );
+{% endmacro %}
+
+{# The charges that a forecast is made of; credits and adjustments are not. #}
+{% macro forecast_categories() -%} ('Usage', 'Tax', 'Purchase') {%- endmacro %}
+
+{#
+    A budget's filters as one array per dimension, as in warehouse/budgets.py: null takes any, ''
+    stands for costs without one.
+#}
+{% macro budget_filters(budgets) -%}
+    {%- set dimensions = [
+        'provider', 'account_id', 'sub_account_id', 'service_name', 'service_category', 'region_id',
+        'charge_category'
+    ] -%}
+    {%- for name in dimensions %}
+    case
+        when {{ budgets }}.filters ? '{{ name }}'
+            then array(
+                select coalesce(wanted.value #>> '{}', '')
+                from jsonb_array_elements({{ budgets }}.filters -> '{{ name }}') as wanted
+            )
+    end as {{ name }}s{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{# Whether a row lies within the filters, as budget_filters gives them. #}
+{% macro within_filters(row, filters, dimensions) -%}
+    {%- for name in dimensions %}
+    {{ 'and ' if not loop.first }}(
+        {{ filters }}.{{ name }}s is null or coalesce({{ row }}.{{ name }}, '') = any({{ filters }}.{{ name }}s)
+    )
+    {%- endfor %}
+{%- endmacro %}
+
+{#
+    Daily costs of budgets. `budgets` is a relation with id, cost_type and filters, `costs` one with
+    the columns of fct_daily_costs. Costs in any currency: those in others than the budget's are
+    only ever counted.
+#}
+{% macro budget_costs(budgets, costs) %}
+    {%- set dimensions = [
+        'provider', 'account_id', 'sub_account_id', 'service_name', 'service_category', 'region_id',
+        'charge_category'
+    ] -%}
+    select
+        wanted.id as budget_id,
+        charges.*
+    from (
+        select
+            budgets.id,
+            budgets.cost_type = 'billed' as is_billed,
+            {{ budget_filters('budgets') }}
+        from {{ budgets }} as budgets
+    ) as wanted
+    cross join lateral (
+        select
+            daily.provider,
+            daily.account_id,
+            daily.usage_date,
+            daily.billing_currency,
+            sum(case when wanted.is_billed then daily.billed_cost else daily.effective_cost end) as cost,
+            coalesce(
+                sum(case when wanted.is_billed then daily.billed_cost else daily.effective_cost end)
+                filter (where daily.charge_category not in {{ forecast_categories() }}),
+                0
+            ) as credit_cost,
+            sum(daily.effective_cost) as effective_cost
+        from {{ costs }} as daily
+        where {{ within_filters('daily', 'wanted', dimensions) }}
+        group by daily.provider, daily.account_id, daily.usage_date, daily.billing_currency
+    ) as charges
+{% endmacro %}
+
+{% macro seen_budgets() -%}
+    int_budget_days__budgets
+{%- endmacro %}
+
+{# Pre-hook: note the budgets that are there now, and which of them were summed before. #}
+{% macro open_budgets() %}
+    {%- if execute and flags.WHICH in ('run', 'build') -%}
+    {% if not is_incremental() %}
+    delete from intermediate.built_budgets;
+    {% endif %}
+    create temporary table {{ seen_budgets() }} on commit drop as
+    select budgets.*, built.budget_id is null as is_new
+    from {{ source('app', 'budgets') }} as budgets
+    left join intermediate.built_budgets as built on built.budget_id = budgets.id;
+    analyze {{ seen_budgets() }};
+    {%- endif -%}
+{% endmacro %}
+
+{# Post-hook: remember that they are summed up to now. #}
+{% macro close_budgets() %}
+    {%- if execute -%}
+    insert into intermediate.built_budgets (budget_id)
+    select id from {{ seen_budgets() }} where is_new
+    {%- endif -%}
+{% endmacro %}
+
+{#
+    The day on which a projection reaches an amount, within the month in which it does: what is
+    still to come is spread evenly over the days that are left. Null outside of that month.
+#}
+{% macro projected_day(projection, amount) -%}
+    case
+        when {{ amount }} > {{ projection }}.cost_before and {{ amount }} <= {{ projection }}.cost_after
+            then {{ projection }}.first_day + least(
+                ceil(
+                    ({{ amount }} - {{ projection }}.cost_before) * {{ projection }}.days
+                    / {{ projection }}.cost_to_come
+                )::integer,
+                {{ projection }}.days
+            ) - 1
+    end
+{%- endmacro %}
