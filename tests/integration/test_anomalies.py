@@ -30,6 +30,7 @@ SCORES: Final = (
     "select series_key, usage_date, actual_cost, expected_cost, lower_cost, upper_cost, score,"
     " reason from marts.fct_anomaly_scores order by 1, 2"
 )
+MUTED: Final = "select anomaly_id from marts.fct_cost_anomalies"
 INCIDENTS: Final = (
     "select anomaly_id, start_date, end_date, excess_cost, severity, reason, drivers::text"
     " from marts.fct_cost_anomalies where kind = 'cost' order by 1"
@@ -204,6 +205,36 @@ def test_feedback_outlives_scoring_again(marts: Warehouse) -> None:
     deliver(marts, DayRange(SPIKE, SPIKE), {SPIKE: {"batch": 5}})
     build_and_score(marts, today=TODAY + timedelta(days=2))
     assert one(marts, open_ones + where) == (anomaly_id, "explained", "load test", "ann")
+
+
+def test_what_was_dismissed_mutes_its_like_and_nothing_larger(marts: Warehouse) -> None:
+    """Two spikes after a dismissed one: a like one, and one of thrice the size."""
+    like, larger = date(2026, 9, 29), date(2026, 11, 5)
+    deliver(marts, DayRange(like, like), {like: {"batch": 4}})
+    deliver(marts, DayRange(larger, larger), {larger: {"batch": 12}})
+    build_and_score(marts, today=TODAY + timedelta(days=2))
+    states = (
+        "select start_date, state, state_note, muted_like from marts.fct_cost_anomalies"
+        " where scope = 'service' and kind = 'cost'"
+        f" and start_date in ('{SPIKE}', '{like}', '{larger}') order by 1"
+    )
+    first_id = one(
+        marts,
+        "select anomaly_id from marts.fct_cost_anomalies"
+        f" where start_date = '{SPIKE}' and scope = 'service'",
+    )[0]
+    assert [row[1] for row in marts.ask(states)] == ["explained", "open", "open"]
+    with marts.database.connect("app", autocommit=True) as conn:
+        anomaly_feedback.say(conn, first_id, "dismissed", "batch reruns", "ann")
+    assert marts.ask(states) == [
+        (SPIKE, "dismissed", "batch reruns", None),
+        (like, "muted", "batch reruns", first_id),
+        (larger, "open", None, None),
+    ]
+    with marts.database.connect("app", autocommit=True) as conn:
+        muted_id = one(marts, f"{MUTED} where start_date = '{like}' and scope = 'service'")[0]
+        anomaly_feedback.say(conn, muted_id, "open", None, "bob")
+    assert marts.ask(states)[1][:2] == (like, "open")
 
 
 def test_feedback_on_what_is_no_cost_anomaly_is_refused(marts: Warehouse) -> None:

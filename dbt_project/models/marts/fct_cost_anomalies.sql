@@ -36,6 +36,33 @@ found as (
     ) as said on true
 ),
 
+-- what a person dismissed teaches: the like of it in its series, up to a quarter larger, is muted.
+-- Word on an incident itself always counts more.
+muted as (
+    select
+        found.anomaly_id,
+        alike.anomaly_id as like_id,
+        alike.note,
+        alike.said_by,
+        alike.said_at
+    from found
+    cross join
+        lateral (
+            select earlier.*
+            from found as earlier
+            where
+                earlier.series_key = found.series_key
+                and earlier.method = found.method
+                and earlier.reason = found.reason
+                and earlier.state = 'dismissed'
+                and earlier.start_date between found.start_date - 365 and found.start_date - 1
+                and found.excess_cost <= earlier.excess_cost * 1.25
+            order by earlier.start_date desc
+            limit 1
+        ) as alike
+    where found.state is null
+),
+
 costs as (
     select
         freshness.*,
@@ -112,11 +139,13 @@ select
     found.upper_cost,
     found.excess_cost,
     found.drivers,
-    coalesce(found.state, 'open') as state,
-    found.note as state_note,
-    found.said_by as state_by,
-    found.said_at as state_at
+    coalesce(found.state, case when muted.like_id is not null then 'muted' end, 'open') as state,
+    coalesce(found.note, muted.note) as state_note,
+    coalesce(found.said_by, muted.said_by) as state_by,
+    coalesce(found.said_at, muted.said_at) as state_at,
+    muted.like_id as muted_like
 from found
+left join muted on muted.anomaly_id = found.anomaly_id
 
 union all
 
@@ -147,5 +176,6 @@ select
     'open' as state,
     null as state_note,
     null as state_by,
-    null as state_at
+    null as state_at,
+    null as muted_like
 from runs
