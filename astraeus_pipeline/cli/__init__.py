@@ -21,6 +21,7 @@ from astraeus_pipeline.cli import (
     focus,
     keys,
     reconcile,
+    savings,
     status,
     up,
 )
@@ -58,6 +59,7 @@ app.add_typer(account.app, name="account", help="Add, list, test, pause and remo
 app.add_typer(budget.app, name="budget", help="What may be spent, and how that stands.")
 app.add_typer(delivery.app, name="delivery", help="Look into deliveries; accept a refused one.")
 app.add_typer(anomaly.app, name="anomaly", help="Unexpected cost, and what people say of it.")
+app.add_typer(savings.app, name="savings", help="What could cost less; dismiss what is not wanted.")
 app.add_typer(db.app, name="db", help="The database: start, stop, migrate, where it is.")
 app.add_typer(keys.app, name="keys", help="The key ring that seals credentials.")
 

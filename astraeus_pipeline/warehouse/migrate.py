@@ -192,6 +192,7 @@ def _grant(conn: psycopg.Connection) -> None:
         f"grant select ({_ACCOUNT_COLUMNS}) on app.accounts to astraeus_dbt",
         "grant select on app.anomaly_feedback to astraeus_dbt",
         "grant select on app.budgets, app.budget_amounts, app.budget_thresholds to astraeus_dbt",
+        "grant select on app.recommendation_feedback to astraeus_dbt",
         "grant usage on schema marts to astraeus_reader, astraeus_app",
     ):
         conn.execute(statement)

@@ -1,6 +1,7 @@
 -- grain: one row per cloud resource, metric and UTC day
 {%- set measured = [
     ref('stg_aws__utilisation'),
+    ref('stg_snowflake__utilisation'),
 ] %}
 {%- set columns = {
     'account_id': 'text',
