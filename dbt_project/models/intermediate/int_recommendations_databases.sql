@@ -85,9 +85,9 @@ select
         'days_observed', judged.days,
         'first_day', {{ first_observed_day() }},
         'last_day', '{{ var("today") }}'::date - 1,
-        'cpu_peak_percent', judged.peak,
+        'cpu_peak_percent', trim_scale(judged.peak),
         'cpu_mean_percent', round(judged.mean, 2),
-        'most_connections', judged.most
+        'most_connections', trim_scale(judged.most)
     )) as evidence,
     case kinds.kind when 'idle_database' then 1 else 0.5 end as saved_share,
     case kinds.kind when 'idle_database' then 'all' else 'compute' end as saved_part,

@@ -102,9 +102,9 @@ select
         'days_observed', judged.days,
         'first_day', {{ first_observed_day() }},
         'last_day', '{{ var("today") }}'::date - 1,
-        'cpu_peak_percent', judged.peak,
+        'cpu_peak_percent', trim_scale(judged.peak),
         'cpu_mean_percent', round(judged.mean, 2),
-        'network_bytes_on_the_busiest_day', judged.bytes,
+        'network_bytes_on_the_busiest_day', trim_scale(judged.bytes),
         'lifecycle', judged.lifecycle
     )) as evidence,
     case kinds.kind when 'idle_instance' then 1 else 0.5 end as saved_share,
