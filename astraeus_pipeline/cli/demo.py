@@ -56,6 +56,7 @@ def demo(
     with workers(settings, database, _AT_ONCE) as pool, _sandbox(settings.home) as state:
         _add_accounts(database, settings.home, state)
         _discover(database)
+        _add_allocation_rules(database)
         backfill = partial(run_backfill, settings, database, pool=pool)
         _ingest(backfill, pool, settings.home, state)
         _restate(backfill, pool, settings.home, state)
@@ -139,6 +140,17 @@ def _discover(database: Database) -> None:
         console.print(f"  {each.name} ({each.external_id}) below {each.parent}: {outcome}")
     if done.errors:
         raise AstraeusError("\n".join(f"{slug}: {error}" for slug, error in done.errors.items()))
+
+
+def _add_allocation_rules(database: Database) -> None:
+    """Say who bears which costs, unless somebody has said so already."""
+    from astraeus_pipeline.sandbox.allocation import RULES
+    from astraeus_pipeline.warehouse import allocation_rules
+
+    with database.connect("app", autocommit=True) as conn:
+        if not allocation_rules.list_rules(conn):
+            rules = [allocation_rules.parse(rule) for rule in RULES]
+            allocation_rules.replace_all(conn, rules, "demo")
 
 
 def _ingest(backfill: Backfilling, pool: Workers, home: Path, state: SandboxState) -> None:

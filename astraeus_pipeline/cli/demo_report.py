@@ -76,6 +76,13 @@ from marts.fct_cost_anomalies
 where kind = 'cost' and scope = 'service'
 order by 1, 4
 """
+_TEAMS: Final = """
+select billing_currency, coalesce(team, 'unallocated'), team_source,
+    trim_scale(sum(effective_cost)), trim_scale(sum(billed_cost))
+from marts.fct_daily_allocated_costs
+group by 1, 2, 3, team
+order by 1, team nulls last, 3
+"""
 # As docs and app have it; a state that is not here is no good one.
 _MEANINGS: Final = {
     "exact": "both sides are the same to the last decimal",
@@ -107,6 +114,11 @@ def show(database: Database) -> None:
         console.print(f"Days of costs: {days}", soft_wrap=True)
         _print_resources(conn.execute(_RESOURCES).fetchall())
         _print_anomalies(conn.execute(_ANOMALIES).fetchall())
+        print_table(
+            "Who bears them (`astraeus allocation list` shows the rules)",
+            ["currency", "team", "how", "effective cost", "billed cost"],
+            conn.execute(_TEAMS).fetchall(),
+        )
         states: dict[str, int] = dict(conn.execute(_RECONCILIATIONS).fetchall())
     print_table(
         "Every layer against the next, and against the providers' own totals",

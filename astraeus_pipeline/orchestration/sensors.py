@@ -83,32 +83,58 @@ def marts_sensor(job: Any) -> dg.SensorDefinition:
         job=job,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Build the marts when slices were loaded that they do not hold yet",
+        description="Build the marts when slices were loaded that they do not hold yet, or"
+        " allocation rules changed",
     )
     def marts(
         context: dg.SensorEvaluationContext, ingestion: IngestionResource
     ) -> dg.RunRequest | dg.SkipReason:
         with ingestion.connection("dbt") as conn:
-            pending = pending_slices(conn)
+            pending, rules = pending_slices(conn), changed_rules(conn)
         under_way = context.instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=50)
-        return decide(pending, [run.job_name for run in under_way], datetime.now(UTC))
+        return decide(pending, [run.job_name for run in under_way], datetime.now(UTC), rules)
 
     return marts
 
 
 def decide(
-    pending: tuple[int, int, datetime] | None, jobs_under_way: list[str], now: datetime
+    pending: tuple[int, int, datetime] | None,
+    jobs_under_way: list[str],
+    now: datetime,
+    rules: str | None = None,
 ) -> dg.RunRequest | dg.SkipReason:
-    """Decide whether to build; `pending` is (slices, newest delivery, oldest change)."""
-    if pending is None:
+    """Decide whether to build.
+
+    `pending` is (slices, newest delivery, oldest change), `rules` the allocation rules that the
+    marts do not follow yet.
+    """
+    if pending is None and rules is None:
         return dg.SkipReason("The marts hold every loaded day")
-    slices, newest, oldest = pending
+    slices, newest, oldest = pending or (0, 0, now)
     if MARTS_JOB in jobs_under_way:
         return dg.SkipReason("A build is under way")
-    if jobs_under_way and now - oldest < _PATIENCE:
+    # A person waits for changed rules, and what is loaded meanwhile is found by the next build.
+    if jobs_under_way and rules is None and now - oldest < _PATIENCE:
         return dg.SkipReason(f"{len(jobs_under_way)} runs under way, {slices} slices wait")
     # The hour in the key lets a failed build be tried again without a new delivery.
-    return dg.RunRequest(run_key=f"marts:{newest}:{now:%Y-%m-%dT%H}")
+    return dg.RunRequest(run_key=f"marts:{newest}:{rules or ''}:{now:%Y-%m-%dT%H}")
+
+
+def changed_rules(conn: psycopg.Connection) -> str | None:
+    """Return which allocation rules, as of when, the marts do not follow yet; None if they do.
+
+    Marts that have never been built wait for a delivery.
+    """
+    registry = conn.execute("select to_regclass('intermediate.built_slices')").fetchone()
+    if registry is None or registry[0] is None:
+        return None
+    row = conn.execute(
+        "select concat_ws(' ', state.fingerprint, state.updated_at) from app.allocation_state as"
+        " state where exists (select from intermediate.built_slices"
+        " where model = 'fct_daily_allocated_costs'"
+        " and logic not like '%.' || state.fingerprint)"
+    ).fetchone()
+    return str(row[0]) if row else None
 
 
 def pending_slices(conn: psycopg.Connection) -> tuple[int, int, datetime] | None:

@@ -70,9 +70,11 @@
 
 {#
     Pre-hook: note the changed slices and delete their days from the mart; `except_blocked` leaves out
-    the days that int_days_blocked holds back.
+    the days that int_days_blocked holds back, `keeps_rows` deletes nothing (what is kept by key, not
+    by day). `also` is SQL of what else the rows depend on, rules for example: where it differs from
+    what close_increment noted, a slice has changed.
 #}
-{% macro open_increment(upstream, except_blocked=false) %}
+{% macro open_increment(upstream, except_blocked=false, keeps_rows=false, also="''") %}
     {%- if execute and flags.WHICH in ('run', 'build') -%}
     select pg_advisory_xact_lock(hashtextextended('{{ this }}', 0));
     {% if not is_incremental() %}
@@ -87,7 +89,7 @@
     ) as built using (account_id, usage_date, billing_period)
     where
         built.delivery_id is distinct from upstream.delivery_id
-        or built.logic is distinct from '{{ logic_of(model.unique_id) }}';
+        or built.logic is distinct from '{{ logic_of(model.unique_id) }}' || {{ also }};
     {% if except_blocked %}
     -- a day held back keeps what it was built from
     delete from {{ changed_slices() }} as changed
@@ -95,7 +97,7 @@
     where blocked.account_id = changed.account_id and blocked.usage_date = changed.usage_date;
     {% endif %}
     analyze {{ changed_slices() }};
-    {% if is_incremental() %}
+    {% if is_incremental() and not keeps_rows %}
     delete from {{ this }} as mart
     using (select distinct account_id, usage_date from {{ changed_slices() }}) as changed
     where mart.account_id = changed.account_id and mart.usage_date = changed.usage_date;
@@ -104,7 +106,7 @@
 {% endmacro %}
 
 {# Post-hook: remember what the changed days are built from now. #}
-{% macro close_increment() %}
+{% macro close_increment(also="''") %}
     {%- if execute -%}
     delete from intermediate.built_slices as built
     using {{ changed_slices() }} as changed
@@ -117,7 +119,7 @@
     )
     select
         '{{ this.identifier }}', account_id, usage_date, billing_period, delivery_id,
-        '{{ logic_of(model.unique_id) }}'
+        '{{ logic_of(model.unique_id) }}' || {{ also }}
     from {{ changed_slices() }}
     where delivery_id is not null
     on conflict (model, account_id, usage_date, billing_period) do update
