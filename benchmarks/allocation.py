@@ -29,7 +29,10 @@ def rules(count: int, version: int) -> list[dict[str, Any]]:
         {
             "dimension": "team",
             "name": f"Names {number}",
-            "conditions": {"resource_name": f"app-{number}?{version}", "tags": {"Owner": "owner1*"}},
+            "conditions": {
+                "resource_name": f"app-{number}?{version}",
+                "tags": {"Owner": "owner1*"},
+            },
             "effect": {"value": f"squad {number}"},
         }
         for number in range(count)

@@ -9,12 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from astraeus_pipeline.cli import app
 from astraeus_pipeline.contracts import FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import ConfigError
@@ -25,6 +28,7 @@ from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from tests.fixtures.charges import batch, charge, fetched, payload
 from tests.fixtures.dbt import TODAY, Warehouse, warehouse
+from tests.fixtures.estate import installed
 
 pytestmark = pytest.mark.integration
 
@@ -109,7 +113,7 @@ def test_without_rules_everything_is_a_row_of_unallocated_cost(marts: Warehouse)
 
 def test_tags_count_whatever_their_case_and_empty_ones_do_not(marts: Warehouse) -> None:
     set_rules(marts, BY_TAG)
-    build(marts)
+    build(marts, MART)
     assert by_team(marts) == {
         ("shop", "direct"): Decimal("10.01"),
         ("data", "direct"): Decimal("20.02"),
@@ -126,7 +130,7 @@ def test_the_first_rule_wins_and_others_take_what_is_left(marts: Warehouse) -> N
         {"dimension": "environment", "name": "Env", "effect": {"tag": "env"}},
     )
     ids = set_rules(marts, *rules)
-    build(marts)
+    build(marts, MART)
     assert by_team(marts) == {
         ("platform", "direct"): Decimal("7.07"),
         ("shop", "direct"): Decimal("10.01"),
@@ -156,7 +160,7 @@ def test_a_shared_cost_leaves_no_residual(marts: Warehouse) -> None:
         {"dimension": "team", "name": "S", "conditions": support, "effect": {"shares": thirds}},
         BY_TAG,
     )
-    build(marts)
+    build(marts, MART)
     found = by_team(marts)
     assert found["shop", "shared"] + found["data", "shared"] + found["ml", "shared"] == Decimal(
         "3.000000000000000001"
@@ -171,8 +175,8 @@ def test_a_proportional_split_follows_what_all_accounts_cost(marts: Warehouse) -
         "conditions": {"service_name": "Support"},
         "effect": {"proportional_to": "all"},
     }
-    (rule_id, _) = set_rules(marts, split, BY_TAG)
-    build(marts)
+    set_rules(marts, split, BY_TAG)
+    build(marts, MART)
     found = by_team(marts)
     assert abs(found["shop", "shared"] - Decimal(3) * Decimal(1001) / Decimal(3003)) < Decimal(
         "1e-11"
@@ -192,15 +196,14 @@ def test_a_proportional_split_follows_what_all_accounts_cost(marts: Warehouse) -
         row for row in after if row[where] != later
     ]
     # nothing to split by: unallocated, and it says whose split it is
-    set_rules(marts, split)
-    build(marts)
+    (rule_id,) = set_rules(marts, split)
+    build(marts, MART)
     assert by_team(marts) == {(None, "unallocated"): Decimal("40.100000000000000001")}
     undivided = marts.ask(
         f"select service_name, team_rule_id from marts.{MART} where team_rule_id is not null"
         " group by 1, 2"
     )
-    assert undivided != [("Support", rule_id)]  # the rule was replaced: another id
-    assert [row[0] for row in undivided] == ["Support"]
+    assert undivided == [("Support", rule_id)]
 
 
 def allocated_keys(marts: Warehouse) -> list[str]:
@@ -227,7 +230,7 @@ def test_a_build_without_changes_writes_nothing_and_changed_rules_ask_for_one(
     marts: Warehouse,
 ) -> None:
     set_rules(marts, BY_TAG)
-    build(marts)
+    build(marts, MART)
     with marts.database.connect("dbt", autocommit=True) as conn:
         assert sensors.changed_rules(conn) is None
     before = marts.ask(f"select xmin::text from marts.{MART}", "dbt")
@@ -272,6 +275,72 @@ def test_rules_keep_their_order_and_every_change_is_audited(database: Database) 
         ("ben", "allocation_rule.change", str(b)),
         ("ben", "allocation_rule.remove", str(c)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"effect": {"shares": {"a": "0.6", "b": "0.3"}}}, "exactly 1, not 0.9"),
+        ({"effect": {"shares": {}}}, "exactly 1, not 0"),
+        ({"effect": {"shares": {"a": "1.5", "b": "-0.5"}}}, "effect.shares"),
+        ({"effect": {"proportional_to": []}}, "effect.proportional_to"),
+        ({"effect": {"value": "a", "tag": "team"}}, "exactly one"),
+        ({"effect": {}}, "exactly one"),
+        ({"effect": {"value": " "}}, "is empty"),
+        ({"conditions": {"servce_name": "x"}}, "conditions.servce_name"),
+        ({"conditions": {"service_name": []}}, "conditions.service_name"),
+        ({"dimension": "galaxy"}, "dimension"),
+        ({"valid_from": "2026-02-01", "valid_to": "2026-01-01"}, "before valid_from"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused(wrong: Mapping[str, Any], says: str) -> None:
+    right = {"dimension": "team", "name": "R", "effect": {"value": "a"}}
+    parse(right)
+    with pytest.raises(ConfigError, match=says) as refused:
+        parse({**right, **wrong})
+    assert refused.value.hint
+
+
+def test_rules_come_from_the_command_line_and_from_files(
+    database: Database, tmp_path: Path
+) -> None:
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(app, ["allocation", *words])
+        if done.exception is not None:
+            raise done.exception
+        return done.output
+
+    toml = """
+        [[rule]]
+        dimension = "environment"
+        name = "Halves"
+        effect.shares = { a = 0.1, b = 0.9 }
+    """
+    with installed(database, tmp_path):
+        run("add", "Logs", "--when", "service_name=*log*", "--tag", "app=x", "--value", "Ops")
+        run("add", "First", "--by-tag", "Team", "--at", "1", "--from", "2026-01-01")
+        (tmp_path / "rules.toml").write_text(toml)
+        run("import", str(tmp_path / "rules.toml"))
+        listed = json.loads(run("list", "--json"))
+        assert [(each["name"], each["position"]) for each in listed] == [
+            ("First", 1),
+            ("Logs", 2),
+            ("Halves", 1),
+        ]
+        assert listed[1]["conditions"] == {"service_name": ["*log*"], "tags": {"app": ["x"]}}
+        assert listed[2]["effect"] == {"shares": {"a": "0.1", "b": "0.9"}}
+        assert "tags: app: x" in run("list")
+        # what is listed can be read again, and a wrong rule in a file leaves all as it was
+        (tmp_path / "rules.json").write_text(json.dumps(listed))
+        run("import", str(tmp_path / "rules.json"), "--replace")
+        (tmp_path / "rules.json").write_text(json.dumps([*listed, {"name": "half"}]))
+        with pytest.raises(ConfigError, match="'half'"):
+            run("import", str(tmp_path / "rules.json"), "--replace")
+        again = json.loads(run("list", "--json"))
+        assert [each["name"] for each in again] == ["First", "Logs", "Halves"]
+        run("move", str(again[0]["id"]), "2")
+        run("remove", str(again[1]["id"]))
+        assert [each["name"] for each in json.loads(run("list", "--json"))] == ["First", "Halves"]
 
 
 # -- any rules, any charges
