@@ -77,14 +77,21 @@ def main() -> None:
         set_rules(place, chosen.rules, 0)
         marts = Marts(place)
         marts.prepare()
-        builds = [marts.build("all of it", *SELECTED)]
+        builds: list[Build] = []
+
+        def build(what: str) -> None:
+            builds.append(marts.build(what, *SELECTED))
+            taken = {model: round(builds[-1].models[model], 2) for model in MODELS}
+            print(what, f"{builds[-1].cost.server_cpu:.1f} CPU s of SQL, s:", taken, flush=True)
+
+        build("all of it")
         place.admin.execute("vacuum analyze")
         set_rules(place, chosen.rules, 1)
-        builds.append(marts.build("rules changed", *SELECTED))
+        build("rules changed")
         day = LAST - timedelta(days=2)
         marts.change(DayRange(day, day))
-        builds.append(marts.build("one day of all accounts", *SELECTED))
-        builds.append(marts.build("nothing changed", *SELECTED))
+        build("one day of all accounts")
+        build("nothing changed")
         rows = place.admin.execute(
             "select count(*), count(*) filter (where team_source = 'shared')"
             " from marts.fct_daily_allocated_costs"
