@@ -9,6 +9,7 @@ AstraeusError
 │       ├── PayloadError   the provider answered, but not in the documented shape
 │       └── NotObtainable  the provider cannot tell this (a past inventory, say)
 ├── LoadError              the payload could not become the standing rows
+├── DeliveryError          a channel did not take a message; `.transient` decides about a retry
 └── DatabaseError          PostgreSQL cannot be reached, started or migrated
 """
 
@@ -77,6 +78,26 @@ class NotObtainable(PermanentError):
 
 class LoadError(AstraeusError):
     """A payload could not be turned into standing rows."""
+
+
+class DeliveryError(AstraeusError):
+    """A mail server, chat or webhook did not take a message.
+
+    `transient`: the same message may be taken later. `may_have_arrived`: there was no answer, and
+    a message that had been taken would look the same.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        transient: bool,
+        may_have_arrived: bool = False,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.transient = transient
+        self.may_have_arrived = may_have_arrived
 
 
 class DatabaseError(AstraeusError):

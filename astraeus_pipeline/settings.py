@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         validation_alias="FOCUS_PYTHON",
         description="A Python 3.12 for the FOCUS validator; else pyenv's or that of the PATH",
     )
+    app_url: str | None = Field(
+        default=None, description="Where people reach the app; links in alerts lead there"
+    )
     executor: Literal["in_process", "multiprocess"] = "in_process"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

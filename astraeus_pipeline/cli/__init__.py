@@ -11,6 +11,7 @@ from astraeus_pipeline.cli import (
     account,
     allocation,
     anomaly,
+    alert,
     backfill,
     budget,
     costs,
@@ -59,6 +60,7 @@ app.command("focus")(focus.focus)
 app.add_typer(account.app, name="account", help="Add, list, test, pause and remove accounts.")
 app.add_typer(budget.app, name="budget", help="What may be spent, and how that stands.")
 app.add_typer(allocation.app, name="allocation", help="Rules that give costs to teams.")
+app.add_typer(alert.app, name="alert", help="Alerts, the rules that raise them, their channels.")
 app.add_typer(delivery.app, name="delivery", help="Look into deliveries; accept a refused one.")
 app.add_typer(anomaly.app, name="anomaly", help="Unexpected cost, and what people say of it.")
 app.add_typer(savings.app, name="savings", help="What could cost less; dismiss what is not wanted.")

@@ -159,6 +159,29 @@ def _accounts(settings: Settings) -> str:
     return f"{len(slugs)} active accounts answer" if slugs else "none yet"
 
 
+def _alerts(settings: Settings) -> str:
+    from astraeus_pipeline.warehouse import alert_outbox
+    from astraeus_pipeline.warehouse.engine import open_database
+    from astraeus_pipeline.warehouse.migrate import is_migrated
+
+    database = open_database(settings)
+    if not is_migrated(database):
+        return "none before the database is migrated"
+    with database.connect("app", autocommit=True) as conn:
+        troubles, waiting = alert_outbox.troubles(conn), alert_outbox.waiting(conn)
+    if troubles:
+        told = " ".join(
+            f"{each.channel}: {each.dead} given up, {each.failed} to be tried again."
+            f" {each.last_error}"
+            for each in troubles
+        )
+        raise ConfigError(
+            f"Messages of alerts do not leave. {told}",
+            hint="Once the channel is mended: `astraeus alert retry`.",
+        )
+    return f"{waiting} messages wait for their time" if waiting else "every message left"
+
+
 def _dagster(settings: Settings) -> str:
     home = settings.home / "dagster"
     if not home.exists():
@@ -198,6 +221,7 @@ _CHECKS: dict[str, Check] = {
     "landing store": _landing,
     "dbt project": _manifest,
     "accounts": _accounts,
+    "alerts": _alerts,
     "dagster": _dagster,
     "processes": _processes,
 }

@@ -21,8 +21,9 @@ def new() -> None:
 
 @app.command()
 def rotate() -> None:
-    """Seal all accounts with the newest key; with the key file, add a fresh key first."""
+    """Seal accounts and channels with the newest key; with the key file, add a fresh key first."""
     from astraeus_pipeline.accounts import sealing, store
+    from astraeus_pipeline.orchestration import alert_channels
 
     settings = Settings.from_env()
     if settings.master_keys is None:
@@ -30,4 +31,5 @@ def rotate() -> None:
         sealing.add_key(settings.home)
     with connected("app") as conn:
         changed = store.rewrap_all(conn, key_ring(), actor())
-    console.print(f"{changed} accounts were sealed with the newest key.")
+        channels = alert_channels.rewrap_all(conn, key_ring())
+    console.print(f"{changed} accounts and {channels} channels were sealed with the newest key.")

@@ -8,6 +8,7 @@ import dagster as dg
 
 from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.orchestration import discovery, schedules, sensors
+from astraeus_pipeline.orchestration.alerting import alerts_check, alerts_sensor
 from astraeus_pipeline.orchestration.forecasting import forecasting_asset
 from astraeus_pipeline.orchestration.ingest import raw_asset
 from astraeus_pipeline.orchestration.reconciling import reconciliations_check
@@ -45,7 +46,7 @@ def build_definitions() -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[*(raw_asset(*each) for each in _datasets()), *transformations],
-        asset_checks=[reconciliations_check()] if transformations else [],
+        asset_checks=[reconciliations_check(), alerts_check()] if transformations else [],
         jobs=[*jobs.values(), discovery.discover_accounts, *([marts] if transformations else [])],
         schedules=[
             *(schedules.daily_schedule(*each, job) for each, job in jobs.items()),
@@ -53,6 +54,7 @@ def build_definitions() -> dg.Definitions:
         ],
         sensors=[
             sensors.accounts_sensor(list(PROVIDERS)),
+            alerts_sensor(),
             *([sensors.marts_sensor(marts)] if transformations else []),
         ],
         resources={"ingestion": IngestionResource(), "dbt": dbt_resource()},

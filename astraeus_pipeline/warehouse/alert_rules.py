@@ -1,0 +1,237 @@
+"""app.alert_rules: added, listed, paused and removed; every change is audited."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from astraeus_pipeline.contracts.alert_kinds import KINDS, Grain, RuleKind, Severity
+from astraeus_pipeline.contracts.alerting import Timing
+from astraeus_pipeline.errors import ConfigError
+
+_COST_TYPES: Final = ("effective", "billed", "list", "contracted")
+
+
+@dataclass(frozen=True)
+class NewRule:
+    """What a rule is made of; which parameters it needs says its kind in `contracts.alert_kinds`.
+
+    `filters` and `split_by` in dimensions of the Costs page; amount in billing_currency, percent
+    as 20 for a fifth.
+    """
+
+    name: str
+    kind: str
+    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    split_by: str | None = None
+    grain: Grain = "day"
+    cost_type: str = "effective"
+    billing_currency: str | None = None
+    amount: Decimal | None = None
+    percent: Decimal | None = None
+    days: int | None = None
+    budget_id: str | None = None
+    severity: Severity = "warning"
+    timing: Timing = field(default_factory=Timing)
+    channels: Sequence[str] = ()
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that stands, with the names of its channels and how many alerts it has raised."""
+
+    id: str
+    name: str
+    kind: str
+    filters: Mapping[str, Sequence[str]]
+    split_by: str | None
+    grain: str
+    cost_type: str
+    billing_currency: str | None
+    amount: Decimal | None
+    percent: Decimal | None
+    days: int | None
+    severity: str
+    digest: str
+    is_active: bool
+    owner: str
+    starts_on: date
+    created_at: datetime
+    channels: Sequence[str]
+    alerts: int
+
+
+def add_rule(conn: psycopg.Connection, new: NewRule, actor: str) -> str:
+    """Add a rule and return its id. It raises alerts of periods that end today or later (UTC).
+
+    Connect as app. Raises: ConfigError for parameters that its kind lacks or does not take, a name
+    that is taken, a channel that is not there.
+    """
+    check(new)
+    with conn.transaction():
+        rule_id = insert(conn, new)
+        for name in new.channels:
+            _link(conn, rule_id, name)
+        detail = {"kind": new.kind, "amount": str(new.amount), "channels": list(new.channels)}
+        _audit(conn, actor, "alert_rule.add", new.name, detail)
+    return rule_id
+
+
+def insert(conn: psycopg.Connection, new: NewRule) -> str:
+    """Write the row of a checked rule, unaudited; a back-test takes it back."""
+    timing, rule_id = new.timing, str(uuid.uuid4())
+    try:
+        conn.execute(
+            "insert into app.alert_rules (id, name, kind, filters, split_by, grain, cost_type,"
+            " billing_currency, amount, percent, days, budget_id, severity, quiet_from,"
+            " quiet_until, time_zone, critical_passes, digest, digest_at, owner)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
+            " %s)",
+            [
+                rule_id,
+                *(new.name, new.kind, Jsonb({key: [*of] for key, of in new.filters.items()})),
+                *(new.split_by, new.grain, new.cost_type, new.billing_currency, new.amount),
+                *(new.percent, new.days, new.budget_id, new.severity, timing.quiet_from),
+                *(timing.quiet_until, timing.time_zone, timing.critical_passes, timing.digest),
+                *(timing.digest_at, new.owner),
+            ],
+        )
+    except psycopg.errors.UniqueViolation:
+        raise ConfigError(
+            f"There is already a rule {new.name!r}.", hint="Choose another name, or remove it."
+        ) from None
+    return rule_id
+
+
+def check(new: NewRule) -> None:
+    """Raise ConfigError where a rule does not fit its kind."""
+    kind = KINDS.get(new.kind)
+    if kind is None:
+        raise ConfigError(f"There is no kind {new.kind!r}.", hint=f"Say one of {', '.join(KINDS)}.")
+    if not new.name.strip():
+        raise ConfigError("The rule has no name.", hint="Give it one; messages carry it.")
+    _check_parameters(new, kind)
+    for key, values in new.filters.items():
+        if key not in kind.filters or not values:
+            raise ConfigError(
+                f"A rule of kind {kind.key} cannot be narrowed by {key!r}.",
+                hint=f"It can be by {', '.join(kind.filters)}.",
+            )
+    if new.split_by is not None and new.split_by not in kind.splits:
+        raise ConfigError(
+            f"A rule of kind {kind.key} cannot be split by {new.split_by!r}.",
+            hint=f"It can be by {', '.join(kind.splits)}." if kind.splits else "Leave it out.",
+        )
+    if new.grain not in kind.grains:
+        raise ConfigError(
+            f"A rule of kind {kind.key} has no periods of a {new.grain}.",
+            hint=f"It has {', '.join(kind.grains)}.",
+        )
+    if new.cost_type not in _COST_TYPES:
+        raise ConfigError(
+            f"There is no cost type {new.cost_type!r}.",
+            hint=f"Say one of {', '.join(_COST_TYPES)}.",
+        )
+
+
+def _check_parameters(new: NewRule, kind: RuleKind) -> None:
+    given = {
+        "amount": new.amount,
+        "percent": new.percent,
+        "days": new.days,
+        "currency": new.billing_currency,
+        "budget": new.budget_id,
+    }
+    for name, value in given.items():
+        if name in kind.needs and value is None:
+            raise ConfigError(
+                f"A rule of kind {kind.key} needs {name}.", hint=f"It is {kind.says}."
+            )
+        taken = {*kind.needs, *kind.takes}
+        if name != "currency" and value is not None and name not in taken:
+            raise ConfigError(
+                f"A rule of kind {kind.key} takes no {name}.", hint=f"It is {kind.says}."
+            )
+    if any(value is not None and value < 0 for value in (new.amount, new.percent, new.days)):
+        raise ConfigError("A threshold is negative.", hint="Alerts are raised above a threshold.")
+    if new.amount is not None and new.billing_currency is None:
+        raise ConfigError("The amount has no currency.", hint="Name the one that is billed in.")
+    if new.billing_currency and not re.fullmatch("[A-Z]{3}", new.billing_currency):
+        raise ConfigError(
+            f"{new.billing_currency!r} is no currency.", hint="Write its ISO code, as USD."
+        )
+
+
+def list_rules(conn: psycopg.Connection) -> list[Rule]:
+    """Return the rules that stand, by name."""
+    cursor = conn.cursor(row_factory=dict_row)
+    cursor.execute(
+        "select r.id::text, r.name, r.kind, r.filters, r.split_by, r.grain, r.cost_type,"
+        " r.billing_currency, r.amount, r.percent, r.days, r.severity, r.digest, r.is_active,"
+        " r.owner, r.starts_on, r.created_at,"
+        " array(select c.name from app.alert_rule_channels l join app.alert_channels c"
+        "  on c.id = l.channel_id where l.rule_id = r.id and c.removed_at is null order by 1)"
+        " as channels,"
+        " (select count(*) from app.alerts a where a.rule_id = r.id) as alerts"
+        " from app.alert_rules r where r.removed_at is null order by r.name"
+    )
+    return [Rule(**row) for row in cursor]
+
+
+def set_active(conn: psycopg.Connection, name: str, active: bool, actor: str) -> None:
+    """Pause a rule, or let it watch again. Raises: ConfigError if there is none."""
+    action = "alert_rule.resume" if active else "alert_rule.pause"
+    _change(conn, name, "is_active = %(active)s", {"active": active}, actor, action)
+
+
+def remove_rule(conn: psycopg.Connection, name: str, actor: str) -> None:
+    """Remove a rule; its alerts and what is on its way stay. Raises: ConfigError."""
+    _change(conn, name, "removed_at = clock_timestamp()", {}, actor, "alert_rule.remove")
+
+
+def _change(
+    conn: psycopg.Connection, name: str, what: str, values: dict[str, Any], actor: str, action: str
+) -> None:
+    with conn.transaction():
+        done = conn.execute(
+            f"update app.alert_rules set {what}, updated_at = clock_timestamp()"  # noqa: S608 - ours
+            " where name = %(name)s and removed_at is null",
+            {**values, "name": name},
+        )
+        if done.rowcount == 0:
+            raise ConfigError(
+                f"There is no rule {name!r}.", hint="`astraeus alert rule list` shows them."
+            )
+        _audit(conn, actor, action, name, {})
+
+
+def _link(conn: psycopg.Connection, rule_id: str, channel: str) -> None:
+    done = conn.execute(
+        "insert into app.alert_rule_channels (rule_id, channel_id)"
+        " select %s, id from app.alert_channels where name = %s and removed_at is null"
+        " on conflict do nothing",
+        [rule_id, channel],
+    )
+    if done.rowcount == 0:
+        raise ConfigError(
+            f"There is no channel {channel!r}.", hint="`astraeus alert channel list` shows them."
+        )
+
+
+def _audit(
+    conn: psycopg.Connection, actor: str, action: str, subject: str, detail: dict[str, Any]
+) -> None:
+    conn.execute(
+        "insert into app.audit_log (actor, action, subject, detail) values (%s, %s, %s, %s)",
+        [actor, action, subject, Jsonb(detail)],
+    )

@@ -1,0 +1,52 @@
+{#
+    Breaches are judged from a day on. Sensor and pages leave the setting out: then it is the month
+    before the build's, or the rule's first period. A back-test sets it for its transaction, and reads
+    the same views over as many days as it wants.
+#}
+{% macro breaches_since() -%}
+    nullif(current_setting('astraeus.breaches_since', true), '')::date
+{%- endmacro %}
+
+{# What the Costs page calls a provider: bills in the FOCUS format go by the name of their account. #}
+{% macro provider_label(provider, account_name) -%}
+    case {{ provider }}
+        when 'focus' then {{ account_name }}
+        when 'aws' then 'AWS'
+        when 'azure' then 'Azure'
+        when 'snowflake' then 'Snowflake'
+        when 'openai' then 'OpenAI'
+        when 'anthropic' then 'Anthropic'
+        else {{ provider }}
+    end
+{%- endmacro %}
+
+{#
+    Whether a rule's filters let a row pass; `columns` by dimension of the Costs page, so that a rule
+    and the page that its message links to mean the same rows. A dimension without a column here is
+    refused when the rule is made.
+#}
+{% macro passes(rules, columns) -%}
+    {%- for dimension, column in columns.items() %}
+    and (not {{ rules }}.filters ? '{{ dimension }}' or coalesce({{ rules }}.filters -> '{{ dimension }}' ? {{ column }}, false))
+    {%- endfor -%}
+{%- endmacro %}
+
+{# The worst state that days are in, from its rank: a sum is as final as its least final day. #}
+{% macro state_rank(state) -%}
+    case {{ state }} when 'partial' then 1 when 'estimated' then 2 when 'final' then 3 when 'invoiced' then 4 end
+{%- endmacro %}
+
+{% macro state_of_rank(rank) -%}
+    (array['partial', 'estimated', 'final', 'invoiced'])[{{ rank }}]
+{%- endmacro %}
+
+{# Columns in the order that all breaches have in common; `null_as` fills in what a kind has not. #}
+{% macro breach_columns(relation) -%}
+    {%- for column in [
+        'rule_id', 'scope_key', 'period_key', 'scope', 'period_start', 'period_end', 'usage_date',
+        'observed_value', 'threshold_value', 'expected_value', 'unit', 'billing_currency', 'cost_type',
+        'data_state', 'evidence'
+    ] %}
+    {{ relation }}.{{ column }}{{ ',' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -1,0 +1,99 @@
+-- grain: one row per rule on costs, member of its split and UTC day
+with
+
+rules as (
+    select
+        every.*,
+        -- what a growth is measured against lies before the first day judged
+        (every.judged_from - case
+            when every.kind = 'cost_amount' then interval '0 days'
+            when every.grain = 'day' then interval '28 days'
+            when every.grain = 'week' then interval '7 days'
+            else interval '1 month'
+        end)::date as read_from
+    from {{ ref('int_alert_rules') }} as every
+    where every.kind in ('cost_amount', 'cost_change')
+),
+
+costs as (
+    select * from {{ ref('fct_daily_costs') }}
+),
+
+accounts as (
+    select
+        every.account_id,
+        min({{ provider_label('every.provider', 'every.account_name') }}) as provider_label
+    from {{ ref('dim_accounts') }} as every
+    where every.is_current
+    group by 1
+),
+
+freshness as (
+    select * from {{ ref('fct_freshness') }}
+    where dataset = 'costs'
+),
+
+matched as (
+    select
+        rules.rule_id,
+        case rules.split_by
+            when 'provider' then accounts.provider_label
+            when 'category' then coalesce(costs.service_category, 'No category')
+            when 'service' then costs.service_name
+            when 'account' then costs.account_id
+            when 'sub_account' then coalesce(costs.sub_account_id, 'No sub account')
+            when 'region' then coalesce(costs.region_id, 'No region')
+            when 'charge' then costs.charge_category
+        end as member,
+        costs.account_id,
+        costs.usage_date,
+        sum(
+            case rules.cost_type
+                when 'billed' then costs.billed_cost
+                when 'list' then costs.list_cost
+                when 'contracted' then costs.contracted_cost
+                else costs.effective_cost
+            end
+        ) as cost
+    from rules
+    inner join costs
+        on costs.usage_date >= rules.read_from and costs.billing_currency = rules.billing_currency
+    left join accounts on accounts.account_id = costs.account_id
+    where
+        true
+        {{ passes('rules', {
+            'provider': 'accounts.provider_label',
+            'category': "coalesce(costs.service_category, 'No category')",
+            'service': 'costs.service_name',
+            'account': 'costs.account_id',
+            'sub_account': "coalesce(costs.sub_account_id, 'No sub account')",
+            'region': "coalesce(costs.region_id, 'No region')",
+            'charge': 'costs.charge_category'
+        }) }}
+    group by 1, 2, 3, 4
+)
+
+select
+    rules.rule_id,
+    rules.kind,
+    rules.grain,
+    rules.billing_currency,
+    rules.cost_type,
+    rules.amount,
+    rules.percent,
+    rules.judged_from,
+    coalesce(rules.split_by || '=' || matched.member, 'all') as scope_key,
+    rules.filters
+    || case
+        when rules.split_by is null then '{}'::jsonb
+        else jsonb_build_object(rules.split_by, jsonb_build_array(matched.member))
+    end as scope,
+    matched.usage_date,
+    date_trunc(rules.grain, matched.usage_date)::date as period_start,
+    sum(matched.cost) as cost,
+    min({{ state_rank('freshness.state') }}) as state_rank
+from matched
+inner join rules on rules.rule_id = matched.rule_id
+left join freshness
+    on freshness.account_id = matched.account_id and freshness.usage_date = matched.usage_date
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
