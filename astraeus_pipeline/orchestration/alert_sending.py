@@ -101,7 +101,9 @@ class Sender:
             recovered = alert_outbox.recover(
                 conn, channel_id, self.journal.has, now=datetime.now(UTC), lease=self.lease
             )
-            done += Sent(recovered=recovered)
+            for key in recovered:
+                self.journal.forget(key)
+            done += Sent(recovered=len(recovered))
             while time.monotonic() < until:
                 claim = alert_outbox.claim(conn, channel_id, datetime.now(UTC))
                 if claim is None:

@@ -71,8 +71,8 @@ def recover(
     *,
     now: datetime,
     lease: timedelta = LEASE,
-) -> int:
-    """Decide on messages whose sender is gone; hold the channel's lock. Return how many.
+) -> list[str]:
+    """Decide on messages whose sender is gone; hold the channel's lock. Return their keys.
 
     What `has_left`, by its key, is sent. Of the rest nobody knows: they are sent again, under the
     same key, as possible repeats.
@@ -92,7 +92,7 @@ def recover(
                 " where id = %s",
                 [now, delivery],
             )
-    return len(rows)
+    return [key for _, key in rows]
 
 
 def claim(conn: psycopg.Connection, channel_id: str, now: datetime) -> Claim | None:
