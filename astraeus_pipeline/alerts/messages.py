@@ -68,6 +68,8 @@ def scope(alert: Alert) -> str:
     """Return what the alert is about, in a few words."""
     if not alert.scope:
         return "All accounts"
+    if "budget" in alert.scope:
+        return f"Budget {', '.join(alert.scope['budget'])}"
     return ", ".join(", ".join(values) for values in alert.scope.values())
 
 
@@ -123,6 +125,14 @@ def _anomaly(alert: Alert) -> str:
     return f"{_value(alert)} more than expected, {_period(alert)} ({reason})"
 
 
+def _budget(alert: Alert) -> str:
+    whole = amount(alert.expected_value, alert.billing_currency)
+    share = Decimal(str(alert.evidence["share"])) * 100
+    has = "forecast at" if alert.evidence["basis"] == "forecast" else "has cost"
+    of = f"{money.plain(share)} % of {whole}"
+    return f"{_period(alert)} {has} {_value(alert)}, {of} reached"
+
+
 def _forecast(alert: Alert) -> str:
     return f"{_period(alert)} is forecast at {_value(alert)}, above {_threshold(alert)}"
 
@@ -150,6 +160,7 @@ _HEADLINES: Final = {
     "cost_amount": _cost_amount,
     "cost_change": _cost_change,
     "anomaly": _anomaly,
+    "budget": _budget,
     "forecast": _forecast,
     "stale_feed": _stale_feed,
     "residual": _residual,

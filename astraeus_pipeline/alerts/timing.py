@@ -70,9 +70,8 @@ def after_quiet(timing: Timing, at: datetime) -> datetime:
         return at
     local = at.astimezone(zone(timing.time_zone)).date()
     days = (local, local + timedelta(days=1))
-    return min(
-        end for day in days for end in _instants(timing, day, timing.quiet_until) if end > at
-    )
+    ends = [end for day in days for end in _instants(timing, day, timing.quiet_until)]
+    return min(end for end in ends if end > at and not is_quiet(timing, end))
 
 
 def _next_digest(timing: Timing, now: datetime) -> datetime:

@@ -31,6 +31,7 @@ def add(
     ] = None,
     currency: Annotated[str | None, typer.Option(help="ISO code, where no amount has it.")] = None,
     days: Annotated[int | None, typer.Option(help="Threshold of days without costs.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Budget; all if left out.")] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(help="As account=acme or service='Amazon S3'; repeatable."),
@@ -63,6 +64,8 @@ def add(
     known_zone(zone)
     value, of = _amount(amount)
     begin, end = _quiet(quiet)
+    with connected("app") as conn:
+        budget_id = alert_rules.budget_id(conn, budget) if budget else None
     new = alert_rules.NewRule(
         name=name,
         kind=kind,
@@ -74,6 +77,7 @@ def add(
         amount=value,
         percent=_number(percent) if percent else None,
         days=days,
+        budget_id=budget_id,
         severity=_one_of("severity", severity, ("info", "warning", "critical")),
         timing=Timing(
             time_zone=zone,

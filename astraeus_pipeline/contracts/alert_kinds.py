@@ -72,6 +72,13 @@ KINDS: Final[dict[str, RuleKind]] = {
             grains=("day", "week", "month"),
         ),
         RuleKind(
+            "budget",
+            "the thresholds of one budget or of all, reached by what was spent or is forecast",
+            needs=(),
+            takes=("budget",),
+            filters=(),
+        ),
+        RuleKind(
             "anomaly",
             "a cost anomaly with an impact of an amount or more",
             needs=("amount",),

@@ -39,7 +39,7 @@ class NewRule:
     amount: Decimal | None = None
     percent: Decimal | None = None
     days: int | None = None
-    budget_id: str | None = None
+    budget_id: int | None = None
     severity: Severity = "warning"
     timing: Timing = field(default_factory=Timing)
     channels: Sequence[str] = ()
@@ -125,7 +125,7 @@ def check(new: NewRule) -> None:
         if key not in kind.filters or not values:
             raise ConfigError(
                 f"A rule of kind {kind.key} cannot be narrowed by {key!r}.",
-                hint=f"It can be by {', '.join(kind.filters)}.",
+                hint=f"It can be by {', '.join(kind.filters) or 'nothing'}.",
             )
     if new.split_by is not None and new.split_by not in kind.splits:
         raise ConfigError(
@@ -170,6 +170,18 @@ def _check_parameters(new: NewRule, kind: RuleKind) -> None:
         raise ConfigError(
             f"{new.billing_currency!r} is no currency.", hint="Write its ISO code, as USD."
         )
+
+
+def budget_id(conn: psycopg.Connection, name: str) -> int:
+    """Return the id of the active budget of that name. Raises: ConfigError if there is none."""
+    row = conn.execute(
+        "select id from app.budgets where lower(name) = lower(%s) and is_active", [name]
+    ).fetchone()
+    if row is None:
+        raise ConfigError(
+            f"There is no active budget {name!r}.", hint="`astraeus budget list` shows them."
+        )
+    return int(row[0])
 
 
 def list_rules(conn: psycopg.Connection) -> list[Rule]:

@@ -15,8 +15,9 @@ from app.queries import catalog
 from astraeus_pipeline.contracts import FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import ConfigError
-from astraeus_pipeline.warehouse import alert_backtest, alert_rules, anomaly_scores
+from astraeus_pipeline.warehouse import alert_backtest, alert_rules, anomaly_scores, budgets
 from astraeus_pipeline.warehouse.alert_rules import NewRule
+from astraeus_pipeline.warehouse.budgets import NewBudget, Threshold
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from tests.fixtures.charges import batch, charge, fetched, payload
@@ -170,6 +171,28 @@ def test_a_resource_jumps_once(marts: Warehouse) -> None:
     ]
     assert jumps[0].observed_value == 340
     assert found(marts, kind="resource_anomaly", amount=Decimal(301)) == []
+
+
+def test_a_budget_tells_of_each_threshold_once_a_period(marts: Warehouse) -> None:
+    with app(marts) as conn:
+        budget = NewBudget(
+            name="Acme",
+            period="month",
+            amount=Decimal(4000),
+            billing_currency="USD",
+            starts_on=date(2026, 10, 1),
+            filters={"account_id": ["acme"]},
+            thresholds=[Threshold("actual", Decimal("0.5")), Threshold("actual", Decimal(1))],
+        )
+        budgets.add(conn, budget, "ann")
+    rule: dict[str, Any] = {"kind": "budget", "currency": None}
+    # October: 120 a day and 300 on the 14th reach 2000 on the 15th and 4000 on the 31st: 4020.
+    october = [each for each in found(marts, **rule) if each.period_start.month == 10]
+    assert [(each.scope_key, each.usage_date, each.observed_value) for each in october] == [
+        ("budget=1 actual 0.5", date(2026, 10, 15), 4020),
+        ("budget=1 actual 1", date(2026, 10, 31), 4020),
+    ]
+    assert [each.threshold_value for each in october] == [2000, 4000]
 
 
 def test_a_residual_that_holds_back_a_day_is_found(marts: Warehouse) -> None:

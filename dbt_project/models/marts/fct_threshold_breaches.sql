@@ -9,7 +9,7 @@ rules as (
 
 breaches as (
     {%- for kind in [
-        'cost_amount', 'cost_change', 'anomaly', 'forecast', 'stale_feed', 'residual', 'resource_anomaly'
+        'cost_amount', 'cost_change', 'budget', 'anomaly', 'forecast', 'stale_feed', 'residual', 'resource_anomaly'
     ] %}
     select {{ breach_columns(kind ~ 's') }}
     from {{ ref('int_' ~ kind ~ '_breaches') }} as {{ kind }}s
