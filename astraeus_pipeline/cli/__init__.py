@@ -9,9 +9,9 @@ import typer
 
 from astraeus_pipeline.cli import (
     account,
+    alert,
     allocation,
     anomaly,
-    alert,
     backfill,
     budget,
     costs,

@@ -8,7 +8,7 @@ rules as (
 
 anomalies as (
     select * from {{ ref('fct_cost_anomalies') }}
-    where kind = 'cost' and state <> 'dismissed'
+    where kind = 'cost' and state not in ('dismissed', 'muted')
 ),
 
 accounts as (
