@@ -17,6 +17,7 @@ KEY: Final = dg.AssetKey(["intermediate", "forecasts"])
 _READS: Final = (
     dg.AssetKey(["intermediate", "int_usage_series"]),
     dg.AssetKey(["intermediate", "int_recurring_series"]),
+    dg.AssetKey(["intermediate", "int_team_series"]),
     dg.AssetKey(["marts", "fct_freshness"]),
 )
 # Of whole accounts by months ahead; shares, since their currencies differ.
@@ -52,6 +53,7 @@ def forecasting_asset() -> dg.AssetsDefinition:
             "method": METHOD,
             "accounts forecast": summary.accounts,
             "series forecast": summary.series,
+            "teams forecast": summary.teams,
             "forecasts written": summary.forecasts,
             "backtested months": summary.errors,
         }

@@ -151,6 +151,40 @@
     {%- endif -%}
 {% endmacro %}
 
+{#
+    Pre-hook, after open_increment, of a model on fct_daily_allocated_costs: the slices that it wrote
+    again since, for other rules or for another account's costs, though their delivery is the same.
+#}
+{% macro widen_to_rewritten(upstream) %}
+    {%- if execute and flags.WHICH in ('run', 'build') -%}
+    insert into {{ changed_slices() }} (account_id, usage_date, billing_period, delivery_id)
+    select slices.account_id, slices.usage_date, slices.billing_period, slices.delivery_id
+    from intermediate.built_slices as slices
+    inner join intermediate.built_slices as own
+        on
+            own.model = '{{ this.identifier }}'
+            and own.account_id = slices.account_id
+            and own.usage_date = slices.usage_date
+            and own.billing_period = slices.billing_period
+    where
+        slices.model = '{{ upstream }}'
+        and slices.built_at > own.built_at
+        and not exists (
+            select 1 from {{ changed_slices() }} as changed
+            where
+                changed.account_id = slices.account_id
+                and changed.usage_date = slices.usage_date
+                and changed.billing_period = slices.billing_period
+        );
+    analyze {{ changed_slices() }};
+    {% if is_incremental() %}
+    delete from {{ this }} as mart
+    using (select distinct account_id, usage_date from {{ changed_slices() }}) as changed
+    where mart.account_id = changed.account_id and mart.usage_date = changed.usage_date;
+    {% endif %}
+    {%- endif -%}
+{% endmacro %}
+
 {# The first rule of a dimension that matches a set of attributes within an era. #}
 {% macro first_rule(dimension) %}
     left join lateral (

@@ -50,6 +50,12 @@
         errors integer not null,
         primary key (scope, method, horizon, as_of)
     );
+    -- a team lies across accounts and providers
+    {%- for table in ['forecasts', 'forecast_errors'] %}
+    alter table intermediate.{{ table }} add column if not exists team text;
+    alter table intermediate.{{ table }} alter column provider drop not null;
+    alter table intermediate.{{ table }} alter column account_id drop not null;
+    {%- endfor %}
 {% endmacro %}
 
 {# A bound of a month: what is booked, and of the rest so much less or more; null without errors. #}

@@ -3,6 +3,7 @@
 -- grain: one row per series, method, past day of forecast and month that is over
 -- depends_on: {{ ref('int_usage_series') }}
 -- depends_on: {{ ref('int_recurring_series') }}
+-- depends_on: {{ ref('int_team_series') }}
 -- depends_on: {{ ref('fct_freshness') }}
 with
 
@@ -40,5 +41,6 @@ select
     bounded.actual_cost,
     bounded.forecast_cost - bounded.actual_cost as error_cost,
     (bounded.forecast_cost - bounded.actual_cost) / nullif(bounded.actual_cost, 0) as error_share,
-    bounded.actual_cost between bounded.lower_cost and bounded.upper_cost as is_covered
+    bounded.actual_cost between bounded.lower_cost and bounded.upper_cost as is_covered,
+    bounded.team
 from bounded

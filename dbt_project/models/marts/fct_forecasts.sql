@@ -3,6 +3,7 @@
 -- grain: one row per series and month: the running one and the next three
 -- depends_on: {{ ref('int_usage_series') }}
 -- depends_on: {{ ref('int_recurring_series') }}
+-- depends_on: {{ ref('int_team_series') }}
 -- depends_on: {{ ref('fct_freshness') }}
 select
     said.series_key,
@@ -21,7 +22,8 @@ select
     {{ forecast_bound('said', 'held', '-') }} as lower_cost,
     {{ forecast_bound('said', 'held', '') }} as upper_cost,
     coalesce(held.months, 0) as calibration_months,
-    coalesce(held.errors, 0) as calibration_errors
+    coalesce(held.errors, 0) as calibration_errors,
+    said.team
 from intermediate.forecasts as said
 left join intermediate.forecast_calibrations as held
     on
