@@ -19,6 +19,7 @@ from astraeus_pipeline.cli import (
     delivery,
     demo,
     doctor,
+    explain,
     failures,
     focus,
     keys,
@@ -54,6 +55,7 @@ app.command("stop")(up.stop)
 app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
 app.command("costs")(costs.costs)
+app.command("explain")(explain.explain)
 app.command("reconcile")(reconcile.reconcile)
 app.command("doctor")(doctor.doctor)
 app.command("focus")(focus.focus)
