@@ -23,6 +23,7 @@ SCRIPTS: dict[str, list[str]] = {
     "marts": ["--rows", "1000000", "--runs", "1"],
     "backfill": ["--accounts", "3", "--days", "60", "--sample", "2"],
     "faults": ["--days", "60"],
+    "alerts": ["--kills", "6", "--ambiguous", "1"],
     "kill": ["--kills", "8", "--accounts", "3", "--days", "30"],
 }
 

@@ -33,6 +33,10 @@ class Journal:
         """Whether a message was noted as accepted."""
         return (self.folder / key).exists()
 
+    def keys(self) -> list[str]:
+        """Return the keys of all notes: those that a killed process left, or that are at work."""
+        return [path.name for path in self.folder.iterdir()] if self.folder.exists() else []
+
     def forget(self, key: str) -> None:
         """Delete a note, once the database knows."""
         with suppress(FileNotFoundError):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from astraeus_pipeline.cli.context import actor, connected
+from astraeus_pipeline.cli.options import day_bounds
 from astraeus_pipeline.cli.output import Json, console, print_json, print_records, print_table
 from astraeus_pipeline.contracts.alert_kinds import KINDS
 from astraeus_pipeline.errors import ConfigError
@@ -44,6 +45,9 @@ def add(
         str, typer.Option(help="effective, billed, list, contracted")
     ] = "effective",
     severity: Annotated[str, typer.Option(help="info, warning or critical")] = "warning",
+    since: Annotated[
+        str | None, typer.Option(help="First UTC day to alert of; today if left out.")
+    ] = None,
     channel: Annotated[list[str] | None, typer.Option(help="Channel; repeatable.")] = None,
     quiet: Annotated[str | None, typer.Option(help="Quiet hours, as 22:00-07:00.")] = None,
     zone: Annotated[str, typer.Option(help="Time zone of quiet hours and digests.")] = "UTC",
@@ -89,6 +93,7 @@ def add(
         ),
         channels=channel or (),
         owner=actor().name,
+        starts_on=day_bounds(since, None)[0] if since else None,
     )
     with connected("app") as conn:
         alert_rules.add_rule(conn, new, actor().name)

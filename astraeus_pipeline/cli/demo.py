@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 
-from astraeus_pipeline.cli import demo_report, up
+from astraeus_pipeline.cli import demo_alerts, demo_report, up
 from astraeus_pipeline.cli.backfill import run_backfill
 from astraeus_pipeline.cli.context import key_ring, open_migrated
 from astraeus_pipeline.cli.output import console
@@ -60,6 +60,8 @@ def demo(
         backfill = partial(run_backfill, settings, database, pool=pool)
         _ingest(backfill, pool, settings.home, state)
         _restate(backfill, pool, settings.home, state)
+    with _step("Alerts"):
+        demo_alerts.raise_some(database)
     demo_report.show(database)
     console.print(f"Done in {time.monotonic() - started:.0f} s.")
     if serve:
@@ -67,7 +69,9 @@ def demo(
             addresses = up.start_detached(settings, dagster_port, app_port)
         console.print("\nLook here (`astraeus stop` ends both):")
         up.print_addresses(addresses)
-    console.print("More: `astraeus reconcile`, `astraeus costs`, `astraeus status`.")
+    console.print(
+        "More: `astraeus reconcile`, `astraeus costs`, `astraeus status`, `astraeus alert list`."
+    )
 
 
 @contextmanager

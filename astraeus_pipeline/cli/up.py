@@ -126,7 +126,11 @@ def _start_all(
     supervisor: Supervisor, settings: Settings, path: Path, dagster_port: int, app_port: int
 ) -> dict[str, str]:
     addresses: dict[str, str] = {}
-    for programs in _programs(settings, dagster_port, app_port):
+    groups = _programs(settings, dagster_port, app_port)
+    app = next((each.address for group in groups for each in group if each.name == "app"), None)
+    if app and settings.app_url is None:  # where links in alerts lead
+        supervisor.environment = {**supervisor.environment, "ASTRAEUS_APP_URL": app}
+    for programs in groups:
         try:
             supervisor.start(*programs)
         finally:  # even one that did not come up must be found by `astraeus stop`

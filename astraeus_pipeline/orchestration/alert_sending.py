@@ -84,6 +84,8 @@ class Sender:
         """Send what is due on all channels; what does not fit into the time waits for the next."""
         with self.database.connect("app", autocommit=True) as conn:
             ids = alert_outbox.channels_with_work(conn, datetime.now(UTC))
+            for key in alert_outbox.are_sent(conn, self.journal.keys()):
+                self.journal.forget(key)  # killed between the mark and its own forgetting
         until = time.monotonic() + self.seconds
         with ThreadPoolExecutor(_CHANNELS_AT_ONCE) as pool:
             done = list(pool.map(lambda each: self.send_channel(each, until), ids))

@@ -138,6 +138,15 @@ def mark_sent(conn: psycopg.Connection, delivery: str) -> None:
     )
 
 
+def are_sent(conn: psycopg.Connection, keys: list[str]) -> list[str]:
+    """Return the keys of those messages that are marked as sent."""
+    rows = conn.execute(
+        "select message_id from app.alert_deliveries where message_id = any(%s) and state = 'sent'",
+        [keys],
+    )
+    return [row[0] for row in rows]
+
+
 def mark_failed(
     conn: psycopg.Connection,
     delivery: str,

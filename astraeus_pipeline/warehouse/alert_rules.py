@@ -26,7 +26,7 @@ class NewRule:
     """What a rule is made of; which parameters it needs says its kind in `contracts.alert_kinds`.
 
     `filters` and `split_by` in dimensions of the Costs page; amount in billing_currency, percent
-    as 20 for a fifth.
+    as 20 for a fifth. `starts_on`: first UTC day that may raise alerts; today if left out.
     """
 
     name: str
@@ -44,6 +44,7 @@ class NewRule:
     timing: Timing = field(default_factory=Timing)
     channels: Sequence[str] = ()
     owner: str = ""
+    starts_on: date | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Rule:
 
 
 def add_rule(conn: psycopg.Connection, new: NewRule, actor: str) -> str:
-    """Add a rule and return its id. It raises alerts of periods that end today or later (UTC).
+    """Add a rule and return its id. It raises alerts of periods that end on `starts_on` or later.
 
     Connect as app. Raises: ConfigError for parameters that its kind lacks or does not take, a name
     that is taken, a channel that is not there.
@@ -94,16 +95,16 @@ def insert(conn: psycopg.Connection, new: NewRule) -> str:
         conn.execute(
             "insert into app.alert_rules (id, name, kind, filters, split_by, grain, cost_type,"
             " billing_currency, amount, percent, days, budget_id, severity, quiet_from,"
-            " quiet_until, time_zone, critical_passes, digest, digest_at, owner)"
+            " quiet_until, time_zone, critical_passes, digest, digest_at, owner, starts_on)"
             " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
-            " %s)",
+            " %s, coalesce(%s, (clock_timestamp() at time zone 'utc')::date))",
             [
                 rule_id,
                 *(new.name, new.kind, Jsonb({key: [*of] for key, of in new.filters.items()})),
                 *(new.split_by, new.grain, new.cost_type, new.billing_currency, new.amount),
                 *(new.percent, new.days, new.budget_id, new.severity, timing.quiet_from),
                 *(timing.quiet_until, timing.time_zone, timing.critical_passes, timing.digest),
-                *(timing.digest_at, new.owner),
+                *(timing.digest_at, new.owner, new.starts_on),
             ],
         )
     except psycopg.errors.UniqueViolation:

@@ -80,9 +80,12 @@ class AlertRow:
 
 
 def is_built(conn: psycopg.Connection) -> bool:
-    """Whether the marts hold breaches yet."""
-    row = conn.execute("select to_regclass('marts.fct_threshold_breaches')").fetchone()
-    return row is not None and row[0] is not None
+    """Whether a build of the marts has come to its end yet."""
+    row = conn.execute(
+        "select to_regclass('marts.fct_threshold_breaches') is not null"
+        " and to_regclass('marts.data_version') is not null"
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def version(conn: psycopg.Connection) -> str:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import dagster as dg
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -165,6 +166,26 @@ def test_a_breach_becomes_one_mail_and_one_post(
     assert post["key"] == hook.ids[0]
 
 
+def test_the_sensor_raises_and_sends_and_says_so(
+    database: Database,
+    sender: Sender,
+    mail: Received,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = database.admin_url.render_as_string(hide_password=False)
+    key = new_key()
+    for name, value in {"DATABASE_URL": url, "HOME": str(tmp_path), "MASTER_KEYS": key}.items():
+        monkeypatch.setenv(f"ASTRAEUS_{name}", value)
+    context = dg.build_sensor_context()
+    sensor = alerting.alerts_sensor()
+    assert "0 alerts raised" in sensor(context).skip_message  # the marts are not there yet
+    channels = {"mail": parse("email", mail_address(mail.port))}
+    breaches(database, (add(database, KeyRing.parse(key), channels), "acme", "warning"))
+    assert "1 alerts raised; messages: 1 sent" in sensor(context).skip_message
+    assert "0 alerts raised; messages: 0 sent" in sensor(context).skip_message
+
+
 def test_only_periods_since_the_rule_was_made_are_told(
     database: Database, ring: KeyRing, sender: Sender, mail: Received
 ) -> None:
@@ -285,7 +306,7 @@ def test_what_the_database_did_not_learn_the_journal_knows(
     assert outbox(database)[0][:2] == ("mail", "sending")
     assert "1 of a sender that was gone" in tick(sender)
     assert (outbox(database)[0][:2], len(mail.ids)) == (("mail", "sent"), 1)
-    assert list(sender.journal.folder.iterdir()) == []
+    assert sender.journal.keys() == []
 
 
 def test_a_sender_that_still_lives_is_left_alone(
@@ -364,6 +385,7 @@ def test_a_sender_killed_at_a_named_point_leaves_every_alert_to_arrive_once(
     for received in (mail, hook):
         assert sorted(received.copies().values()) == [1, 1]
     assert {row[1] for row in outbox(database)} == {"sent"}
+    assert sender.journal.keys() == []
 
 
 def test_killed_before_the_answer_was_noted_the_copy_has_the_same_id(
