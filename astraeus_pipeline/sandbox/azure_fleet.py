@@ -81,6 +81,7 @@ def _items(owner: Owner) -> Iterator[Item]:
                 seen.add((kind, name))
                 yield _item(owner, kind, name)
     yield from _network(owner)
+    yield _kept(owner)
 
 
 def _item(owner: Owner, kind: str, name: str) -> Item:
@@ -176,6 +177,20 @@ def _server(_: Owner, name: str) -> Item:
             "state": "Ready",
             "availabilityZone": "2",
             "storage": {"storageSizeGB": 256, "iops": 1100, "throughput": 125},
+        },
+    }
+
+
+def _kept(owner: Owner) -> Item:
+    """Return a snapshot that nobody deleted after the move that it was made for."""
+    snapshot = _item(owner, "Microsoft.Compute/snapshots", "before-the-move")
+    return {
+        **snapshot,
+        "sku": {"name": "Standard_LRS"},
+        "properties": {
+            "provisioningState": "Succeeded",
+            "diskSizeGB": 512,
+            "timeCreated": "2026-02-10T21:00:00+00:00",
         },
     }
 

@@ -51,6 +51,7 @@ class Warehouse:
     weekend: float = 1.0
     cloud_services: float = 0.05
     running: float = 1.4
+    auto_suspend: int = 60  # idle seconds
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,15 @@ PROD: Final = SnowAccount(
     "Enterprise",
     (
         Warehouse("TRANSFORM_WH", "Large", Decimal(8), range(1, 7), (_DBT,), cloud_services=0.06),
-        Warehouse("BI_WH", "Medium", Decimal(4), range(6, 20), (_BI, _ADHOC), weekend=0.2),
+        Warehouse(
+            "BI_WH",
+            "Medium",
+            Decimal(4),
+            range(6, 20),
+            (_BI, _ADHOC),
+            weekend=0.2,
+            auto_suspend=600,
+        ),
         Warehouse("LOAD_WH", "Small", Decimal(2), range(24), (_LOADS,), cloud_services=0.16),
     ),
     (Store("ANALYTICS", 31.0, 0.05), Store("RAW", 58.5, 0.04), Store("SANDBOX", 3.2, 0.0)),

@@ -308,7 +308,7 @@ def _warehouses(account: SnowAccount) -> Iterator[Cells]:
             "size": warehouse.size,
             "min_cluster_count": "1",
             "max_cluster_count": "1",
-            "auto_suspend": "60",
+            "auto_suspend": str(warehouse.auto_suspend),
             "auto_resume": "true",
             "created_on": _BORN,
             "owner": "SYSADMIN",

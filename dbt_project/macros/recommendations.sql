@@ -221,17 +221,20 @@
         when 'oversized_warehouse' then 'Small queries that never queue, on size ' || ({{ found }}.evidence ->> 'warehouse_size')
         when 'unused_commitment'
             then round(({{ found }}.evidence ->> 'unused_share')::numeric * 100, 1) || ' % of what is paid for goes unused'
+        when 'uncovered_usage'
+            then 'At least ' || round(({{ found }}.evidence ->> 'least_daily_cost')::numeric, 2) || ' '
+            || {{ found }}.billing_currency || ' a day that no commitment covers'
         else {{ found }}.kind
     end
 {%- endmacro %}
 
 {#
-    Whether a day lies in the last whole weeks that are settled by the provider's rule. The first
-    comparison is for indexes: no provider settles later than after a month.
+    Whether a day lies in the last whole weeks that are settled by the provider's rule (of a CTE or
+    table `rules`). The first comparison is a literal, for the index: no provider settles ten days late.
 #}
-{% macro in_settled_days(relation, length) -%}
-    {{ relation }}.usage_date > '{{ var("today") }}'::date - 32 - {{ threshold_days(length) }}
-    and {{ relation }}.usage_date
-    > '{{ var("today") }}'::date - coalesce(rules.settle_days, 3) - {{ threshold_days(length) }}
+{% macro in_settled_days(relation, days) -%}
+    {{ relation }}.usage_date > '{{ var("today") }}'::date - {{ days }} - 10
+    and {{ relation }}.usage_date <= '{{ var("today") }}'::date
+    and {{ relation }}.usage_date > '{{ var("today") }}'::date - coalesce(rules.settle_days, 3) - {{ days }}
     and {{ relation }}.usage_date <= '{{ var("today") }}'::date - coalesce(rules.settle_days, 3)
 {%- endmacro %}

@@ -406,7 +406,7 @@ def test_billed_resources_are_in_the_inventory(fleet: AzureServer, landing: Land
     [
         (Faults("ResourceGraph", truncated=True), PayloadError, "left out"),
         (Faults("ResourceGraph", same_page=True), PayloadError, "same next page"),
-        (Faults("ResourceGraph", lose_last_page=True), TransientError, "announces 20"),
+        (Faults("ResourceGraph", lose_last_page=True), TransientError, "announces 21"),
         (Faults("ResourceGraph", cut_body=1), TransientError, "in full|cut off"),
         (Faults("ResourceGraph", broken_json=1), TransientError, "cut off"),
         (

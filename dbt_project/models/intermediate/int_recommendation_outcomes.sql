@@ -20,11 +20,11 @@ ended as (
         log.kind,
         log.monthly_saving,
         log.billing_currency as promised_currency,
-        log.last_seen - {{ threshold_days('rate_days') }} as before_first,
+        log.last_seen - {{ var('saving_cost_days') }} as before_first,
         log.last_seen - 1 as before_last,
         log.ended_on + 1 as after_first,
         least(
-            log.ended_on + {{ threshold_days('rate_days') }},
+            log.ended_on + {{ var('saving_cost_days') }},
             '{{ var("today") }}'::date - coalesce(rules.settle_days, 3)
         ) as after_last,
         array[

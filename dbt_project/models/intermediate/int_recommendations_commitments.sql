@@ -61,7 +61,7 @@ used as (
         sum(commitments.unused_cost) as unused_cost
     from (select * from billed union all select * from told) as commitments
     left join rules on rules.provider = commitments.provider
-    where {{ in_settled_days('commitments', 'rate_days') }}
+    where {{ in_settled_days('commitments', var('saving_cost_days')) }}
     group by 1, 2, 3, 4
 ),
 

@@ -17,6 +17,7 @@
     ref('int_recommendations_snapshots'),
     ref('int_recommendations_warehouses'),
     ref('int_recommendations_commitments'),
+    ref('int_recommendations_coverage'),
 ] %}
 {%- set columns = {
     'kind': 'text',

@@ -22,7 +22,7 @@ rules as (
 costs as (
     select queries.* from {{ ref('fct_query_costs') }} as queries
     left join rules on rules.provider = queries.provider
-    where {{ in_settled_days('queries', 'rate_days') }}
+    where {{ in_settled_days('queries', var('saving_cost_days')) }}
 ),
 
 account_days as (

@@ -20,7 +20,7 @@ daily as (
     left join rules on rules.provider = costs.provider
     where
         costs.resource_id is not null
-        and {{ in_settled_days('costs', 'rate_days') }}
+        and {{ in_settled_days('costs', var('saving_cost_days')) }}
     group by 1, 2, 3, 4, 5
 ),
 
@@ -70,7 +70,7 @@ charges as (
     where
         charges.resource_id is not null
         and charges.charge_category = 'Usage'
-        and {{ in_settled_days('charges', 'share_days') }}
+        and {{ in_settled_days('charges', var('saving_share_days')) }}
     group by 1, 2, 3
 )
 

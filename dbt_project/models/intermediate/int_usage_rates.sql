@@ -27,7 +27,7 @@ charges as (
         and charges.charge_category = 'Usage'
         and charges.pricing_category = 'Standard'
         and charges.consumed_quantity > 0
-        and {{ in_settled_days('charges', 'rate_days') }}
+        and {{ in_settled_days('charges', var('saving_cost_days')) }}
 )
 
 select

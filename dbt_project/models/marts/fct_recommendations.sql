@@ -75,6 +75,7 @@ select
     -- advice on the same resource overlaps: the largest saving of each is what can be added up
     standing.state = 'open'
     and standing.monthly_saving is not null
+    and standing.kind <> 'uncovered_usage'
     and row_number() over (
         partition by standing.state, standing.account_id, standing.resource_id
         order by standing.monthly_saving desc nulls last, standing.kind asc
