@@ -163,6 +163,24 @@ def test_costs_join_the_inventory_by_resource(installation: Installation) -> Non
     assert idle == [("old-import-data", 512, 2300)]
 
 
+def test_an_unused_disk_would_save_what_it_is_charged(installation: Installation) -> None:
+    [(found, charged)] = installation.ask(
+        "select found.monthly_saving, costs.mean from marts.fct_recommendations as found"
+        " cross join lateral (select round(sum(effective_cost) / count(*) * 30, 6) as mean"
+        " from (select usage_date, sum(effective_cost) as effective_cost"
+        " from marts.fct_daily_resource_costs as daily"
+        " where daily.resource_id = found.resource_id and usage_date <= current_date - 2"
+        " and usage_date > current_date - 30 group by usage_date) as days) as costs"
+        " where found.kind = 'unattached_volume'"
+    )
+    assert found == charged > 0
+    unknown = installation.ask(
+        "select kind, monthly_saving from marts.fct_recommendations"
+        " where saving_source = 'unknown_cost' group by 1, 2 order by 1"
+    )
+    assert unknown == [("old_snapshot", None), ("unattached_address", None)]
+
+
 def test_an_export_tells_more_than_a_query(installation: Installation) -> None:
     found = installation.ask(
         "select x_list_cost_source, x_effective_cost_source, count(list_unit_price) = count(*)"

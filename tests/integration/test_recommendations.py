@@ -43,6 +43,7 @@ CHANGED: Final = TODAY + 20 * DAY  # some of the advice has been followed
 JUDGED: Final = CHANGED + 20 * DAY  # two weeks later it shows
 LONG_AGO: Final = datetime(2025, 1, 1, tzinfo=UTC)
 OWNER: Final = "111111111111"
+STEADY: Final = f"{OWNER}/Amazon Elastic Compute Cloud"
 SNAPSHOT: Final = f"arn:aws:ec2:eu-west-1:{OWNER}:snapshot/snap-old"
 # Daily cost of what the export of account `cloud` names: (resource, meter, cost).
 BILL: Final = (
@@ -147,7 +148,7 @@ class Cloud:
         ]
         for day in days:  # a quarter of i-idle is reserved; of the reservation a fifth goes unused
             for row in [r for r in rows if r["usage_date"] == day and r["resource_id"] == "i-idle"]:
-                row["effective_cost"] = Decimal("3.6")
+                row["effective_cost"] = row["list_cost"] = Decimal("3.6")
                 rows.append(committed(day, "i-idle", "Used", "1.2"))
             rows.append(committed(day, "other", "Used", "6.8"))
             rows.append(committed(day, "ri-1", "Unused", "2"))
@@ -169,19 +170,21 @@ def bill_line(day: date, name: str, meter: str, cost: str) -> Row:
         cost,
         resource_id=name,
         sub_account_id=OWNER,
-        service_name="Amazon EC2",
+        service_name="Amazon Elastic Compute Cloud",
         sku_meter=meter,
         pricing_category="Standard",
     )
 
 
 def committed(day: date, name: str, status: str, cost: str) -> Row:
+    """A charge that a commitment covers, at half of the public price."""
     return charge(
         day,
         cost,
+        list_cost=2 * Decimal(cost),
         resource_id=name,
         sub_account_id=OWNER,
-        service_name="Amazon EC2",
+        service_name="Amazon Elastic Compute Cloud",
         sku_meter="BoxUsage:m5.xlarge",
         commitment_discount_id="ri-1",
         commitment_discount_type="Reserved Instance",
@@ -313,6 +316,7 @@ def test_what_is_wrong_is_found_and_nothing_else(cloud: Cloud) -> None:
         ("oversized_instance", "i-big"),
         ("unattached_address", "eipalloc-idle"),
         ("unattached_volume", "vol-idle"),
+        ("uncovered_usage", STEADY),
         ("unused_commitment", "ri-1"),
     ]
     assert cloud.found("kind, resource_name", "account_id = 'snow'") == [
@@ -339,6 +343,8 @@ def test_savings_are_what_the_accounts_own_rates_make_them(cloud: Cloud) -> None
         # unattached for a day: not yet high
         "vol-idle": [15, 15, "USD", "resource_cost", "medium"],
         "ri-1": [300, 60, "USD", "commitment_cost", "high"],
+        # 30.20 a day for machines on demand, at half of that where it is committed
+        STEADY: [906, 453, "USD", "service_cost", "medium"],
         # 500 GiB at 0.08
         "vol-orphan": [40, 40, "EUR", "usage_rate", "medium"],
         # 30 of 40 credits, 40 % of them idle, of which nine tenths lie beyond a minute of ten
@@ -354,6 +360,12 @@ def test_advice_says_on_what_it_rests(cloud: Cloud) -> None:
     assert evidence["compute_share"] == 0.8
     assert "Memory is not measured" in evidence["caveat"]
     assert sentence == "Never above 30 % of its processors: m5.xlarge would do"
+
+
+def test_no_saving_is_added_up_twice(cloud: Cloud) -> None:
+    counted = cloud.found("resource_id, monthly_saving", "counts_in_total")
+    assert STEADY not in dict(counted)
+    assert sum(dict(counted).values()) == 180 + 108 + 3 + 120 + 15 + 60 + 40 + 324
 
 
 def test_another_build_on_the_same_day_changes_nothing(cloud: Cloud) -> None:
@@ -398,7 +410,8 @@ def test_what_ended_shows_what_it_saved(cloud: Cloud) -> None:
     cloud.deliver(AWS_COSTS_FOCUS, "cloud", cloud.costs(DayRange(TODAY, CHANGED - DAY)), CHANGED)
     cloud.build(CHANGED)
     assert cloud.found(
-        "resource_id, state, last_seen, ended_on, realised", "resource_id !~ 'old$|ri-1|warehouse'"
+        "resource_id, state, last_seen, ended_on, realised",
+        "resource_id !~ 'old$|ri-1|warehouse|Cloud'",
     ) == [
         ("db-idle", "open", TODAY, None, None),
         ("i-idle", "resolved", TODAY, CHANGED, "pending"),

@@ -144,6 +144,15 @@ def test_a_warehouses_rows_sum_up_to_its_share(installation: Installation) -> No
     assert (differences, warehouses) == (0, 25 * 4)
 
 
+def test_a_warehouse_that_idles_long_is_told_what_that_costs(installation: Installation) -> None:
+    found = installation.ask(
+        "select resource_name, monthly_saving < monthly_cost / 2, billing_currency, confidence,"
+        " evidence -> 'auto_suspend_seconds' from marts.fct_recommendations"
+        " where kind = 'late_suspend_warehouse' and monthly_saving > 0"
+    )
+    assert found == [("BI_WH", True, "USD", "medium", 600)]
+
+
 def test_the_inventory_has_warehouses_databases_pipes_and_accounts(
     installation: Installation,
 ) -> None:

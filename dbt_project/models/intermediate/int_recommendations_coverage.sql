@@ -27,6 +27,12 @@ daily as (
         charges.charge_category = 'Usage'
         and charges.service_category in ('Compute', 'Databases')
         and charges.pricing_category in ('Standard', 'Committed')
+        -- AWS books disks and traffic under the service of the machines; no commitment covers them
+        and (
+            charges.provider <> 'aws'
+            or coalesce(charges.sku_meter, charges.charge_description)
+            ~ '(BoxUsage|InstanceUsage|Multi-AZUsage|Fargate|Lambda-GB-Second)'
+        )
         and coalesce(charges.commitment_discount_status, 'Used') = 'Used'
         and {{ in_settled_days('charges', var('saving_cost_days')) }}
     group by 1, 2, 3, 4, 5, 6
