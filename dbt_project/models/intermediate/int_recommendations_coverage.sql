@@ -27,7 +27,9 @@ daily as (
         charges.charge_category = 'Usage'
         and charges.service_category in ('Compute', 'Databases')
         and charges.pricing_category in ('Standard', 'Committed')
-        -- AWS books disks and traffic under the service of the machines; no commitment covers them
+        -- those who sell reservations and plans. AWS books disks and traffic under the service of the
+        -- machines; no commitment covers them
+        and charges.provider in ('aws', 'azure')
         and (
             charges.provider <> 'aws'
             or coalesce(charges.sku_meter, charges.charge_description)
