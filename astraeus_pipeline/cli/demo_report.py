@@ -82,6 +82,7 @@ select billing_currency, coalesce(team, 'unallocated'), team_source,
 from marts.fct_daily_allocated_costs
 group by 1, 2, 3, team
 order by 1, team nulls last, 3
+"""
 _SAVINGS: Final = """
 select kind, count(*), count(*) - count(monthly_saving),
     round(sum(monthly_saving) filter (where counts_in_total), 2), billing_currency
@@ -125,6 +126,8 @@ def show(database: Database) -> None:
             "Who bears them (`astraeus allocation list` shows the rules)",
             ["currency", "team", "how", "effective cost", "billed cost"],
             conn.execute(_TEAMS).fetchall(),
+        )
+        print_table(
             "What could cost less (`astraeus savings list`)",
             ["kind", "found", "not priced", "saving a month", "currency"],
             conn.execute(_SAVINGS).fetchall(),
