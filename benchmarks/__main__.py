@@ -21,6 +21,7 @@ SCRIPTS: dict[str, list[str]] = {
     "memory": ["--gigabytes", "0.3", "--runs", "1"],
     "replace": ["--small", "800000", "--large", "2000000", "--runs", "12"],
     "marts": ["--rows", "1000000", "--runs", "1"],
+    "allocation": ["--rows", "300000"],
     "backfill": ["--accounts", "3", "--days", "60", "--sample", "2"],
     "faults": ["--days", "60"],
     "alerts": ["--kills", "6", "--ambiguous", "1"],
