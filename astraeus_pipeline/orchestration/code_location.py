@@ -11,6 +11,7 @@ from astraeus_pipeline.orchestration import discovery, schedules, sensors
 from astraeus_pipeline.orchestration.alerting import alerts_check, alerts_sensor
 from astraeus_pipeline.orchestration.forecasting import forecasting_asset
 from astraeus_pipeline.orchestration.ingest import raw_asset
+from astraeus_pipeline.orchestration.quality import quality_asset, quality_checks
 from astraeus_pipeline.orchestration.reconciling import reconciliations_check
 from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.orchestration.scoring import scoring_asset
@@ -37,7 +38,7 @@ def build_definitions() -> dg.Definitions:
     jobs = {each: schedules.ingest_job(*each) for each in _datasets()}
     transformations = transformation_assets()
     if transformations:
-        transformations += [scoring_asset(), forecasting_asset()]
+        transformations += [scoring_asset(), forecasting_asset(), quality_asset()]
     marts = dg.define_asset_job(
         sensors.MARTS_JOB,
         selection=dg.AssetSelection.assets(*transformations),
@@ -46,7 +47,9 @@ def build_definitions() -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[*(raw_asset(*each) for each in _datasets()), *transformations],
-        asset_checks=[reconciliations_check(), alerts_check()] if transformations else [],
+        asset_checks=[reconciliations_check(), alerts_check(), *quality_checks()]
+        if transformations
+        else [],
         jobs=[*jobs.values(), discovery.discover_accounts, *([marts] if transformations else [])],
         schedules=[
             *(schedules.daily_schedule(*each, job) for each, job in jobs.items()),

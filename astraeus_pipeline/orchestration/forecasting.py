@@ -2,6 +2,7 @@
 
 # No postponed annotations: Dagster reads them from the functions that it decorates.
 
+from datetime import timedelta
 from typing import Final
 
 import dagster as dg
@@ -41,6 +42,7 @@ def forecasting_asset() -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"python", "numpy"},
         pool=pools.MARTS,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=50)),
         description="Cost of the running month and the next three per service and account, and"
         " backtests of the last twelve months, behind marts.fct_forecasts and"
         " marts.fct_forecast_errors; accounts without new data keep theirs",

@@ -2,6 +2,7 @@
 
 # No postponed annotations: Dagster reads them from the functions that it decorates.
 
+from datetime import timedelta
 from typing import Final
 
 import dagster as dg
@@ -31,6 +32,7 @@ def scoring_asset() -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"python", "numpy"},
         pool=pools.MARTS,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=50)),
         description="Expected cost, bounds and flags of every series of usage and the incidents"
         " that they make up, behind marts.fct_anomaly_scores and marts.fct_cost_anomalies;"
         " scores again what was delivered, restated or settled since",
