@@ -40,6 +40,14 @@
     (array['partial', 'estimated', 'final', 'invoiced'])[{{ rank }}]
 {%- endmacro %}
 
+{# The period that lies `step` weeks (of a rule by day or week) or months after a row's. #}
+{% macro period_after(periods, step) -%}
+    (
+        {{ periods }}.period_start
+        + {{ step }} * case {{ periods }}.grain when 'month' then interval '1 month' else interval '7 days' end
+    )::date
+{%- endmacro %}
+
 {# Columns in the order that all breaches have in common; `null_as` fills in what a kind has not. #}
 {% macro breach_columns(relation) -%}
     {%- for column in [

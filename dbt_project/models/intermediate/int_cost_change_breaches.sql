@@ -30,6 +30,7 @@ accounts as (
 periods as (
     select
         daily.rule_id,
+        daily.grain,
         daily.scope_key,
         daily.scope,
         daily.period_start,
@@ -37,7 +38,7 @@ periods as (
         sum(daily.cost) as cost,
         min(daily.state_rank) as state_rank
     from daily
-    group by daily.rule_id, daily.scope_key, daily.scope, daily.period_start
+    group by daily.rule_id, daily.grain, daily.scope_key, daily.scope, daily.period_start
 ),
 
 -- a day that an account still owes would make the past look cheap, and the present a growth
@@ -63,6 +64,7 @@ whole_days as (
 whole_periods as (
     select
         whole_days.rule_id,
+        whole_days.grain,
         date_trunc(whole_days.grain, whole_days.usage_date)::date as period_start
     from whole_days
     group by whole_days.rule_id, whole_days.grain, date_trunc(whole_days.grain, whole_days.usage_date)
@@ -72,42 +74,78 @@ whole_periods as (
         )::date - date_trunc(whole_days.grain, whole_days.usage_date)::date
 ),
 
--- a day is compared with the same weekday of four weeks, a week or month with the one before
-compared as (
+-- a day is compared with the same weekday of four weeks, a week or month with the one before: how
+-- many of these are whole, per period that is compared with them
+references_found as (
     select
-        rules.rule_id,
-        rules.grain,
-        rules.billing_currency,
-        rules.cost_type,
-        rules.amount,
-        rules.percent,
+        whole_periods.rule_id,
+        {{ period_after('whole_periods', 'step') }} as period_start,
+        count(*) as periods
+    from whole_periods
+    cross join generate_series(1, 4) as step
+    where whole_periods.grain = 'day' or step = 1
+    group by whole_periods.rule_id, {{ period_after('whole_periods', 'step') }}
+),
+
+-- each period beside those that it is measured by; added up, not joined: a self join would be
+-- planned as a loop over all of them, as nothing is known of how many they are
+beside as (
+    select
+        periods.rule_id,
         periods.scope_key,
         periods.scope,
         periods.period_start,
         periods.usage_date,
         periods.cost,
         periods.state_rank,
-        avg(coalesce(former.cost, 0)) as expected_cost,
-        count(*) as references_found
-    from rules
-    inner join periods on periods.rule_id = rules.rule_id and periods.period_start >= rules.judged_from
-    cross join generate_series(1, 4) as step
+        null::numeric as former_cost
+    from periods
+    union all
+    select
+        periods.rule_id,
+        periods.scope_key,
+        periods.scope,
+        {{ period_after('periods', 'step') }} as period_start,
+        null as usage_date,
+        null as cost,
+        null as state_rank,
+        periods.cost as former_cost
+    from periods
     inner join whole_periods
-        on
-            whole_periods.rule_id = rules.rule_id
-            and whole_periods.period_start = (
-                periods.period_start
-                - step * case when rules.grain = 'month' then interval '1 month' else interval '7 days' end
-            )::date
-    left join periods as former
-        on
-            former.rule_id = rules.rule_id
-            and former.scope_key = periods.scope_key
-            and former.period_start = whole_periods.period_start
-    where rules.grain = 'day' or step = 1
-    group by
-        rules.rule_id, rules.grain, rules.billing_currency, rules.cost_type, rules.amount, rules.percent,
-        periods.scope_key, periods.scope, periods.period_start, periods.usage_date, periods.cost, periods.state_rank
+        on whole_periods.rule_id = periods.rule_id and whole_periods.period_start = periods.period_start
+    cross join generate_series(1, 4) as step
+    where periods.grain = 'day' or step = 1
+),
+
+summed as (
+    select
+        beside.rule_id,
+        beside.scope_key,
+        beside.scope,
+        beside.period_start,
+        max(beside.usage_date) as usage_date,
+        max(beside.cost) as cost,
+        max(beside.state_rank) as state_rank,
+        sum(beside.former_cost) as former_cost
+    from beside
+    group by beside.rule_id, beside.scope_key, beside.scope, beside.period_start
+    having max(beside.cost) is not null
+),
+
+compared as (
+    select
+        rules.grain,
+        rules.billing_currency,
+        rules.cost_type,
+        rules.amount,
+        rules.percent,
+        summed.*,
+        references_found.periods as references_found,
+        summed.former_cost / references_found.periods as expected_cost
+    from summed
+    inner join rules on rules.rule_id = summed.rule_id and rules.judged_from <= summed.period_start
+    inner join references_found
+        on references_found.rule_id = summed.rule_id and references_found.period_start = summed.period_start
 )
 
 select

@@ -2,16 +2,13 @@
 -- A jump is a day that lies above the day before and above all that the resource used to cost: the
 -- median of four weeks and its spread, the same weekdays, the same day of the month before.
 -- A lasting rise is one jump, on its first day.
+-- The mart is named where it is read: as a common table expression it would be kept as a copy, and
+-- read whole for each resource.
 with
 
 rules as (
     select * from {{ ref('int_alert_rules') }}
     where kind = 'resource_anomaly'
-),
-
-costs as (
-    select * from {{ ref('fct_daily_resource_costs') }}
-    where resource_id is not null
 ),
 
 accounts as (
@@ -45,9 +42,10 @@ dear as (
         costs.effective_cost as cost,
         freshness.state as data_state
     from rules
-    inner join costs
+    inner join {{ ref('fct_daily_resource_costs') }} as costs
         on
             costs.usage_date >= rules.judged_from
+            and costs.resource_id is not null
             and costs.billing_currency = rules.billing_currency
             and costs.effective_cost >= rules.amount
     inner join accounts
@@ -55,18 +53,17 @@ dear as (
             accounts.account_id = costs.account_id
             -- of an account that has just come everything is new
             and accounts.first_day <= costs.usage_date - 28
+    -- after a day that is not there nothing is known of a jump
+    inner join {{ ref('fct_freshness') }} as day_before
+        on
+            day_before.dataset = 'costs'
+            and day_before.account_id = costs.account_id
+            and day_before.usage_date = costs.usage_date - 1
+            and day_before.delivery_id is not null
     left join freshness
         on freshness.account_id = costs.account_id and freshness.usage_date = costs.usage_date
     where
-        -- after a day that is not there nothing is known of a jump
-        exists (
-            select 1
-            from freshness as day_before
-            where
-                day_before.account_id = costs.account_id
-                and day_before.usage_date = costs.usage_date - 1
-                and day_before.delivery_id is not null
-        )
+        true
         {{ passes('rules', {
             'provider': 'accounts.provider_label',
             'account': 'costs.account_id',
@@ -82,7 +79,7 @@ jumped as (
     from dear
     left join lateral (
         select sum(costs.effective_cost) as cost
-        from costs
+        from {{ ref('fct_daily_resource_costs') }} as costs
         where
             costs.resource_id = dear.resource_id
             and costs.account_id = dear.account_id
@@ -123,7 +120,7 @@ weeks as (
                 union
                 select (jumped.usage_date - interval '1 month')::date as usage_date
             ) as calendar
-            left join costs
+            left join {{ ref('fct_daily_resource_costs') }} as costs
                 on
                     costs.usage_date = calendar.usage_date
                     and costs.resource_id = jumped.resource_id
