@@ -26,7 +26,9 @@ pytestmark = pytest.mark.integration
 
 # Real days, because the inventory is of today; the estate is as deterministic on any of them.
 NOW = datetime.now(UTC).date()
-DAYS = DayRange(NOW - timedelta(days=25), NOW)
+# As long as the longest month: a fee of its first day is always among them.
+SPAN = 31
+DAYS = DayRange(NOW - timedelta(days=SPAN), NOW)
 SLUGS = ("acme-snowflake", "globex-snowflake")
 
 
@@ -114,7 +116,7 @@ def test_queries_and_idle_time_cost_what_the_warehouses_were_charged(
         " (where is_idle), count(*) from marts.fct_query_costs"
         " where billing_currency is not null group by 1, 2"
     )
-    assert {account for account, *_ in by_day} == set(SLUGS) and len(by_day) == 2 * 25
+    assert {account for account, *_ in by_day} == set(SLUGS) and len(by_day) == 2 * SPAN
     charged = {
         (account, day): cost
         for account, day, cost in installation.ask(
@@ -141,7 +143,7 @@ def test_a_warehouses_rows_sum_up_to_its_share(installation: Installation) -> No
         " as q using (account_id, usage_date, warehouse_name)",
         "dbt",
     )
-    assert (differences, warehouses) == (0, 25 * 4)
+    assert (differences, warehouses) == (0, SPAN * 4)
 
 
 def test_a_warehouse_that_idles_long_is_told_what_that_costs(installation: Installation) -> None:
