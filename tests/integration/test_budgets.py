@@ -335,7 +335,7 @@ def test_days_burn_down_beside_an_even_pace(marts: Warehouse) -> None:
 
 
 def test_a_gap_and_a_restated_day_are_seen(marts: Warehouse) -> None:
-    """An account that stopped coming stays in scope: its days are missing; without a forecast pace tells."""
+    """A silent account stays in scope: its days are missing; without a forecast pace tells."""
     days = DayRange(date(2026, 11, 2), date(2026, 11, 12))
     deliver(marts, days, "late", [charge(day, "5", service_name="Late") for day in days])
     build(marts)

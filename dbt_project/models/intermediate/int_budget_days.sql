@@ -18,7 +18,7 @@ changed_costs as (
 ),
 
 of_changed as (
-    {{ budget_costs(seen_budgets(), 'changed_costs') }}
+    {{ sum_budgets(seen_budgets(), 'changed_costs') }}
 )
 {%- if is_incremental() %},
 
@@ -29,7 +29,7 @@ new_budgets as (
 
 -- a new budget, to be added on the days that did not change
 of_new as (
-    {{ budget_costs('new_budgets', ref('fct_daily_costs')) }}
+    {{ sum_budgets('new_budgets', ref('fct_daily_costs')) }}
 )
 {%- endif %}
 

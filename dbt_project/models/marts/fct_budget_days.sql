@@ -3,12 +3,14 @@
 -- grain: one row per active budget, period and UTC day from its first to the last that was delivered
 with
 
+{{ budget_steps() }},
+
 standings as (
-    select * from {{ ref('int_budget_standings') }}
+    select * from budget_standings
 ),
 
 burns as (
-    select * from {{ ref('int_budget_burns') }}
+    select * from budget_burns
 ),
 
 days as (

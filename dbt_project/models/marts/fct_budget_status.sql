@@ -3,8 +3,10 @@
 -- grain: one row per active budget and period that has begun
 with
 
+{{ budget_steps() }},
+
 standings as (
-    select * from {{ ref('int_budget_standings') }}
+    select * from budget_standings
 ),
 
 forecasts as (
@@ -15,7 +17,7 @@ forecasts as (
         -- bounds of more than one series or month do not add up
         case when sum(projections.series) = 1 then sum(projections.lower_to_come) end as lower_to_come,
         case when sum(projections.series) = 1 then sum(projections.upper_to_come) end as upper_to_come
-    from {{ ref('int_budget_projections') }} as projections
+    from budget_projections as projections
     group by projections.budget_id, projections.period_start
 ),
 
@@ -24,7 +26,7 @@ breaches as (
         projections.budget_id,
         projections.period_start,
         min({{ projected_day('projections', 'standings.budget_amount') }}) as breach_date
-    from {{ ref('int_budget_projections') }} as projections
+    from budget_projections as projections
     inner join standings
         on
             standings.budget_id = projections.budget_id

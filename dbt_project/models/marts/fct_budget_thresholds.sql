@@ -3,12 +3,14 @@
 -- grain: one row per active budget, period and threshold
 with
 
+{{ budget_steps() }},
+
 standings as (
-    select * from {{ ref('int_budget_standings') }}
+    select * from budget_standings
 ),
 
 projections as (
-    select * from {{ ref('int_budget_projections') }}
+    select * from budget_projections
 ),
 
 forecasts as (
@@ -45,7 +47,7 @@ reached as (
         thresholds.share,
         min(burns.usage_date) as crossed_on
     from thresholds
-    inner join {{ ref('int_budget_burns') }} as burns
+    inner join budget_burns as burns
         on
             burns.budget_id = thresholds.budget_id
             and burns.period_start = thresholds.period_start
