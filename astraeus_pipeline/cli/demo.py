@@ -57,6 +57,7 @@ def demo(
         _add_accounts(database, settings.home, state)
         _discover(database)
         _add_allocation_rules(database)
+        _add_budgets(database)
         backfill = partial(run_backfill, settings, database, pool=pool)
         _ingest(backfill, pool, settings.home, state)
         _restate(backfill, pool, settings.home, state)
@@ -155,6 +156,17 @@ def _add_allocation_rules(database: Database) -> None:
         if not allocation_rules.list_rules(conn):
             rules = [allocation_rules.parse(rule) for rule in RULES]
             allocation_rules.replace_all(conn, rules, "demo")
+
+
+def _add_budgets(database: Database) -> None:
+    """Say what may be spent, unless somebody has said so already."""
+    from astraeus_pipeline.sandbox.budgets import demo_budgets
+    from astraeus_pipeline.warehouse import budgets
+
+    with database.connect("app", autocommit=True) as conn:
+        if not budgets.list_budgets(conn):
+            for each in demo_budgets(datetime.now(UTC).date()):
+                budgets.add(conn, each, "demo")
 
 
 def _ingest(backfill: Backfilling, pool: Workers, home: Path, state: SandboxState) -> None:

@@ -91,6 +91,13 @@ where state = 'open'
 group by 1, 5
 order by 1, 5
 """
+_BUDGETS: Final = """
+select distinct on (budget_id) name, state, round(actual_cost, 2), budget_amount, billing_currency,
+    round(100 * actual_share, 1), round(100 * expected_share, 1), round(forecast_cost, 2),
+    coalesce(breach_date, forecast_breach_date)
+from marts.fct_budget_status
+order by budget_id, period_start desc
+"""
 # As docs and app have it; a state that is not here is no good one.
 _MEANINGS: Final = {
     "exact": "both sides are the same to the last decimal",
@@ -131,6 +138,14 @@ def show(database: Database) -> None:
             "What could cost less (`astraeus savings list`)",
             ["kind", "found", "not priced", "saving a month", "currency"],
             conn.execute(_SAVINGS).fetchall(),
+        )
+        print_table(
+            "Budgets of this month (`astraeus budget status` shows more)",
+            [
+                *("budget", "state", "spent", "of", "currency", "spent %", "of the month %"),
+                *("forecast", "passed on"),
+            ],
+            conn.execute(_BUDGETS).fetchall(),
         )
         states: dict[str, int] = dict(conn.execute(_RECONCILIATIONS).fetchall())
     print_table(

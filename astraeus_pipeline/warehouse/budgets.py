@@ -27,7 +27,8 @@ Filters = Mapping[str, Sequence[str | None]]
 PERIODS: Final = get_args(Period)
 COST_TYPES: Final = get_args(CostType)
 BASES: Final = get_args(Basis)
-# Columns of marts.fct_daily_costs; as in dbt's macro budget_filters.
+# Columns of marts.fct_daily_costs, the last three of marts.fct_daily_allocated_costs; as in dbt's
+# macro budget_filters.
 DIMENSIONS: Final = (
     "provider",
     "account_id",
@@ -36,6 +37,9 @@ DIMENSIONS: Final = (
     "service_category",
     "region_id",
     "charge_category",
+    "team",
+    "cost_center",
+    "environment",
 )
 _MONTHS: Final[Mapping[str, int]] = {"month": 1, "quarter": 3, "year": 12}
 _MOST: Final = Decimal(10)

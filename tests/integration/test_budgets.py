@@ -8,11 +8,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from astraeus_pipeline.contracts import FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import ConfigError
-from astraeus_pipeline.warehouse import budgets, forecast_runs
+from astraeus_pipeline.warehouse import allocation_rules, budgets, forecast_runs
 from astraeus_pipeline.warehouse.budgets import Change, NewBudget, Threshold
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
@@ -32,6 +34,19 @@ MODELS: Final = (
     "fct_forecasts",
 )
 NOVEMBER: Final = date(2026, 11, 1)
+RULES: Final = (
+    ("Storage", {"service_name": "storage"}, "data"),
+    ("The rest of it", {"account_id": "acme"}, "shop"),
+)
+# What stands in October by the values of a dimension, None for costs without one.
+PARTS: Final[dict[str, list[str | None]]] = {
+    "account_id": ["acme", "euro"],
+    "sub_account_id": ["web", "batch", None],
+    "service_name": ["Compute", "Storage"],
+    "region_id": ["eu-west-1", "us-east-1", None],
+    "charge_category": ["Usage", "Tax", "Credit"],
+    "team": ["data", "shop", None],
+}
 
 
 def bill(day: date) -> list[dict[str, Any]]:
@@ -107,6 +122,12 @@ def marts(
         days = DayRange(FIRST, LAST)
         deliver(made, days, "acme", [each for day in days for each in bill(day)])
         deliver(made, days, "euro", [each for day in days for each in euros(day)])
+        with made.database.connect("app", autocommit=True) as conn:
+            for name, conditions, team in RULES:
+                rule = {"dimension": "team", "name": name, "effect": {"value": team}}
+                allocation_rules.add(
+                    conn, allocation_rules.parse({**rule, "conditions": conditions}), "ann"
+                )
         made.dbt("seed")
         build(made)
         yield made
@@ -163,6 +184,7 @@ def test_a_month_is_held_against_every_day_that_came(marts: Warehouse) -> None:
 def test_it_shows_at_once_and_the_same_after_a_build(marts: Warehouse) -> None:
     everything = "select * from marts.fct_budget_status order by budget_id, period_start"
     add(marts, "at once", "500", filters={"sub_account_id": ["batch"]}, starts_on=FIRST)
+    add(marts, "a team's", "500", filters={"team": ["data"]}, starts_on=FIRST)
     before = marts.ask(everything)
     assert len(before) > 9
     assert marts.ask("select count(*) from intermediate.built_budgets", "dbt") == [(0,)]
@@ -187,6 +209,10 @@ def test_it_shows_at_once_and_the_same_after_a_build(marts: Warehouse) -> None:
         ({"region_id": [None], "account_id": ["acme"]}, 30),
         ({"charge_category": ["Usage"]}, 31 * 150),
         ({"charge_category": ["Tax", "Credit"]}, 30 - 20),
+        ({"team": ["data"]}, 31 * 40),
+        ({"team": ["data", "shop"], "region_id": ["eu-west-1"]}, 31 * 110),
+        ({"team": [None]}, -20),
+        ({"cost_center": [None], "environment": [None]}, 31 * 150 + 30 - 20),
     ],
 )
 def test_each_dimension_filters(
@@ -198,6 +224,30 @@ def test_each_dimension_filters(
     assert actual == october
     over = october is not None and october > 1000
     assert state == ("no_data" if october is None else "over" if over else "on_track")
+
+
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(dimension=st.sampled_from(sorted(PARTS)), groups=st.lists(st.integers(0, 2), min_size=3))
+def test_scopes_that_part_all_costs_sum_up_to_them(
+    marts: Warehouse, dimension: str, groups: list[int]
+) -> None:
+    parts: dict[int, list[str | None]] = {}
+    for value, group in zip(PARTS[dimension], groups, strict=False):
+        parts.setdefault(group, []).append(value)
+    october = {"starts_on": date(2026, 10, 1), "ends_on": date(2026, 10, 31)}
+    made = [
+        add(marts, f"part {group}", "1", filters={dimension: values}, **october)
+        for group, values in parts.items()
+    ]
+    ((total,),) = marts.ask(
+        f"select sum(actual_cost) from marts.fct_budget_status where budget_id = any(array{made})"
+    )
+    with marts.database.connect("app", autocommit=True) as conn:
+        for budget in made:
+            budgets.remove(conn, budget, "ann")
+    assert total == 31 * 150 + 30 - 20
 
 
 def test_quarters_and_years_follow_the_fiscal_calendar(marts: Warehouse) -> None:
@@ -379,7 +429,7 @@ def test_a_removed_budget_is_gone_and_its_name_free(marts: Warehouse) -> None:
         ({"fiscal_start_month": 13}, "no month 13"),
         ({"ends_on": date(2026, 12, 30)}, "not the last day"),
         ({"ends_on": date(2026, 9, 30)}, "before the budget begins"),
-        ({"filters": {"team": ["a"]}}, "'team'"),
+        ({"filters": {"project": ["a"]}}, "'project'"),
         ({"filters": {"provider": []}}, "takes nothing"),
         ({"thresholds": [Threshold("actual", Decimal(80))]}, "cannot be 80"),
         ({"thresholds": [Threshold("hope", Decimal(1))]}, "'hope'"),  # type: ignore[arg-type]

@@ -128,6 +128,7 @@
             when
                 (known.cost_type = 'billed' and known.differs)
                 or known.filters ? 'region_id'
+                or {{ is_allocated('known') }}
                 or (
                     known.filters ? 'charge_category'
                     and not known.filters -> 'charge_category' ?& array['Usage', 'Tax', 'Purchase']

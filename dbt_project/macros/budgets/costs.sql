@@ -9,7 +9,11 @@
 
     summed as (
         select days.*
-        from {{ ref('int_budget_days') }} as days
+        from (
+            select * from {{ ref('int_budget_days') }}
+            union all
+            select * from {{ ref('int_budget_allocated_days') }}
+        ) as days
         inner join active on active.id = days.budget_id
     ),
 
@@ -20,11 +24,27 @@
         where active.id not in (select built.budget_id from intermediate.built_budgets as built)
     ),
 
+    plain as (
+        select * from not_yet_summed
+        where not ({{ is_allocated('not_yet_summed') }})
+    ),
+
     summed_now as (
-        {{ sum_budgets('not_yet_summed', ref('fct_daily_costs')) }}
+        {{ sum_budgets('plain', ref('fct_daily_costs')) }}
+    ),
+
+    allocated as (
+        select * from not_yet_summed
+        where {{ is_allocated('not_yet_summed') }}
+    ),
+
+    allocated_now as (
+        {{ sum_budgets('allocated', ref('fct_daily_allocated_costs'), allocated=true) }}
     )
 
     select * from summed
     union all
     select * from summed_now
+    union all
+    select * from allocated_now
 {% endmacro %}

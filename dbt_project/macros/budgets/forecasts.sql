@@ -6,7 +6,7 @@
     with
 
     -- forecasts know services of sub accounts, and whole accounts; regions and single categories of
-    -- charges they do not know
+    -- charges they do not know, and teams only over all accounts
     scopes as (
         select
             budgets.id as budget_id,
@@ -17,6 +17,7 @@
         where
             budgets.is_active
             and not budgets.filters ? 'region_id'
+            and not ({{ is_allocated('budgets') }})
             and (
                 not budgets.filters ? 'charge_category'
                 or budgets.filters -> 'charge_category' ?& array['Usage', 'Tax', 'Purchase']

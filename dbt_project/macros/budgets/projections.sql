@@ -60,3 +60,20 @@
         projected.upper_to_come
     from projected
 {% endmacro %}
+
+{#
+    The day on which a projection reaches an amount, within the month in which it does: what is
+    still to come is spread evenly over the days that are left. Null outside of that month.
+#}
+{% macro projected_day(projection, amount) -%}
+    case
+        when {{ amount }} > {{ projection }}.cost_before and {{ amount }} <= {{ projection }}.cost_after
+            then {{ projection }}.first_day + least(
+                ceil(
+                    ({{ amount }} - {{ projection }}.cost_before) * {{ projection }}.days
+                    / {{ projection }}.cost_to_come
+                )::integer,
+                {{ projection }}.days
+            ) - 1
+    end
+{%- endmacro %}

@@ -1,6 +1,7 @@
 {#
-    What budgets are held against. A budget's costs are kept per day (int_budget_days), so that a
-    view over years of them is quick; a budget that was entered since the last build is summed when
+    What budgets are held against. A budget's costs are kept per day (int_budget_days, and for teams,
+    cost centres and environments, which rules may move, int_budget_allocated_days), so that a view
+    over years of them is quick; a budget that was entered since the last build is summed when
     it is looked at. `built_budgets` tells one kind from the other.
 #}
 {% macro create_budget_tables() %}
@@ -9,6 +10,11 @@
         built_at timestamp with time zone not null default clock_timestamp()
     );
 {% endmacro %}
+
+{# Whether a budget is held against costs as rules allocate them. #}
+{% macro is_allocated(budgets) -%}
+    {{ budgets }}.filters ?| array['team', 'cost_center', 'environment']
+{%- endmacro %}
 
 {# The charges that a forecast is made of; credits and adjustments are not. #}
 {% macro forecast_categories() -%} ('Usage', 'Tax', 'Purchase') {%- endmacro %}
@@ -20,7 +26,7 @@
 {% macro budget_filters(budgets) -%}
     {%- set dimensions = [
         'provider', 'account_id', 'sub_account_id', 'service_name', 'service_category', 'region_id',
-        'charge_category'
+        'charge_category', 'team', 'cost_center', 'environment'
     ] -%}
     {%- for name in dimensions %}
     case
@@ -53,16 +59,16 @@
 
 {#
     Daily costs of budgets. `budgets` is a relation with the columns of app.budgets, `costs` one with
-    the columns of fct_daily_costs. Costs in any currency: those in others than the budget's are
+    the columns of fct_daily_costs, or of fct_daily_allocated_costs. Costs in any currency: those in others than the budget's are
     only ever counted. One pass over the costs per budget, which at 1M rows takes a second; a join
     of all budgets with the kinds of costs that they hold is slower for few budgets, since kinds are
     long texts.
 #}
-{% macro sum_budgets(budgets, costs) %}
+{% macro sum_budgets(budgets, costs, allocated=false) %}
     {%- set dimensions = [
         'provider', 'account_id', 'sub_account_id', 'service_name', 'service_category', 'region_id',
         'charge_category'
-    ] -%}
+    ] + (['team', 'cost_center', 'environment'] if allocated else []) -%}
     select
         wanted.id as budget_id,
         charges.*
@@ -98,19 +104,19 @@
 {% endmacro %}
 
 {% macro seen_budgets() -%}
-    int_budget_days__budgets
+    {{ this.identifier }}__budgets
 {%- endmacro %}
 
-{# Pre-hook: note the budgets that are there now, and which of them were summed before. #}
-{% macro open_budgets() %}
+{# Pre-hook: note the budgets of this kind that are there now, and which of them were summed before. #}
+{% macro open_budgets(allocated=false) %}
     {%- if execute and flags.WHICH in ('run', 'build') -%}
-    {% if not is_incremental() %}
-    delete from intermediate.built_budgets;
-    {% endif %}
     create temporary table {{ seen_budgets() }} on commit drop as
-    select budgets.*, built.budget_id is null as is_new
+    select
+        budgets.*,
+        {% if is_incremental() %}built.budget_id is null{% else %}true{% endif %} as is_new
     from {{ source('app', 'budgets') }} as budgets
-    left join intermediate.built_budgets as built on built.budget_id = budgets.id;
+    left join intermediate.built_budgets as built on built.budget_id = budgets.id
+    where {{ '' if allocated else 'not ' }}({{ is_allocated('budgets') }});
     analyze {{ seen_budgets() }};
     {%- endif -%}
 {% endmacro %}
@@ -120,25 +126,15 @@
     {%- if execute -%}
     insert into intermediate.built_budgets (budget_id)
     select id from {{ seen_budgets() }} where is_new
+    on conflict do nothing;
+    -- statistics of a table that new budgets have filled
+    do $$ begin
+        if exists (select from {{ seen_budgets() }} where is_new) then
+            analyze {{ this }};
+        end if;
+    end $$
     {%- endif -%}
 {% endmacro %}
-
-{#
-    The day on which a projection reaches an amount, within the month in which it does: what is
-    still to come is spread evenly over the days that are left. Null outside of that month.
-#}
-{% macro projected_day(projection, amount) -%}
-    case
-        when {{ amount }} > {{ projection }}.cost_before and {{ amount }} <= {{ projection }}.cost_after
-            then {{ projection }}.first_day + least(
-                ceil(
-                    ({{ amount }} - {{ projection }}.cost_before) * {{ projection }}.days
-                    / {{ projection }}.cost_to_come
-                )::integer,
-                {{ projection }}.days
-            ) - 1
-    end
-{%- endmacro %}
 
 {#
     What the marts on budgets are made of, as CTEs: each step is worked out once in a mart's query.
