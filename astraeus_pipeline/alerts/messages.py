@@ -169,7 +169,10 @@ _HEADLINES: Final = {
 
 
 def _section(alert: Alert, app_url: str | None) -> dict[str, Any]:
-    where = [f"{_LABELS[key]} {', '.join(values)}" for key, values in alert.scope.items()]
+    where = [
+        f"{_LABELS.get(key, key.replace('_', ' '))} {', '.join(values)}"
+        for key, values in alert.scope.items()
+    ]
     facts = [
         ("Rule", f"{alert.rule_name} ({alert.kind.replace('_', ' ')}, {alert.severity})"),
         ("Scope", "; ".join(where) or "all accounts"),

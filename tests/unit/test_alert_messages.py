@@ -50,6 +50,11 @@ def test_a_message_carries_number_scope_basis_and_state() -> None:
         assert part in said.text
 
 
+def test_a_scope_that_no_page_knows_is_told_by_its_name() -> None:
+    said = compose(replace(ALERT, scope={"budget": ["Web"], "cost_center": ["4711"]}))
+    assert "Scope: budget Web; cost center 4711" in said.text
+
+
 def test_its_link_shows_the_same_rows() -> None:
     link = next(line for line in compose().text.splitlines() if line.startswith("https"))
     assert urlsplit(link).path == "/costs"
