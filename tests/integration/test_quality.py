@@ -29,6 +29,15 @@ NEW: Final = DayRange(TODAY - timedelta(days=6), TODAY - timedelta(days=4))
 MARTS: Final = ("+fct_reconciliations", "+fct_freshness", "+fct_cost_anomalies")
 
 
+def deliver(database: Database, days: DayRange) -> None:
+    rows = [charge(day, "0.000000000001") for day in days]
+    rows += [charge(day, "3", billing_currency="EUR") for day in days]
+    read, options = batch(rows), LoadOptions(today=TODAY, settle_days=3)
+    with database.connect("loader", autocommit=True) as conn:
+        description, stored = fetched(days, "acme"), payload(f"acme {days}")
+        load(conn, FOCUS_COSTS, description, stored, lambda: [read], options)
+
+
 @pytest.fixture(scope="module")
 def marts(
     module_database: Database, tmp_path_factory: pytest.TempPathFactory
@@ -38,12 +47,7 @@ def marts(
         warehouse(module_database, tmp_path_factory.mktemp("dbt")) as made,
     ):
         for days in (OLD, NEW):
-            rows = [charge(day, "0.000000000001") for day in days]
-            rows += [charge(day, "3", billing_currency="EUR") for day in days]
-            with module_database.connect("loader", autocommit=True) as conn:
-                read, options = batch(rows), LoadOptions(today=TODAY, settle_days=3)
-                stored = payload(f"acme {days}")
-                load(conn, FOCUS_COSTS, fetched(days, "acme"), stored, lambda r=read: [r], options)
+            deliver(module_database, days)
         made.dbt("seed", today=TODAY)
         made.build("--select", *MARTS, "+fct_forecast_errors", today=TODAY)
         yield made
