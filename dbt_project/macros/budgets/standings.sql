@@ -48,17 +48,27 @@
         group by burns.budget_id, burns.period_start
     ),
 
+    -- by month before by period: most budgets have none of these, and costs are many
+    others as (
+        select distinct
+            costs.budget_id,
+            costs.billing_currency,
+            date_trunc('month', costs.usage_date)::date as month
+        from budget_costs as costs
+        inner join {{ source('app', 'budgets') }} as budgets
+            on budgets.id = costs.budget_id and budgets.billing_currency <> costs.billing_currency
+    ),
+
     currencies as (
         select
             periods.budget_id,
             periods.period_start,
-            count(distinct costs.billing_currency)::integer as other_currencies
+            count(distinct others.billing_currency)::integer as other_currencies
         from periods
-        inner join budget_costs as costs
+        inner join others
             on
-                costs.budget_id = periods.budget_id
-                and costs.billing_currency <> periods.billing_currency
-                and costs.usage_date between periods.period_start and periods.period_end
+                others.budget_id = periods.budget_id
+                and others.month between periods.period_start and periods.period_end
         group by periods.budget_id, periods.period_start
     )
 
