@@ -4,9 +4,11 @@
 #}
 {% macro open_trend_costs() %}
     {%- if execute and is_incremental() and flags.WHICH in ('run', 'build') -%}
+    -- how many rows and series is all a plan has to know: a tenth of the sample, of the keys alone
+    set local default_statistics_target = 10;
     create temporary table {{ this.identifier }}__service_days on commit drop as
     {{ rows_of_days(ref('int_service_days'), '(' ~ days_looked_up() ~ ')') }};
-    analyze {{ this.identifier }}__service_days;
+    analyze {{ this.identifier }}__service_days (series_key, account_id, usage_date);
 
     create temporary table {{ this.identifier }}__days_summed on commit drop as
     {{ days_of_sums() }};
@@ -14,7 +16,8 @@
 
     create temporary table {{ this.identifier }}__unit_costs on commit drop as
     {{ rows_of_days(ref('int_daily_unit_costs'), this.identifier ~ '__days_summed') }};
-    analyze {{ this.identifier }}__unit_costs
+    analyze {{ this.identifier }}__unit_costs (series_key, account_id, usage_date, pricing_unit, unit_rank);
+    set local default_statistics_target to default
     {%- endif -%}
 {% endmacro %}
 
