@@ -119,6 +119,32 @@ def test_every_mart_has_an_enforced_contract_and_readers(manifest: Node) -> None
         assert any("grant_to_readers" in hook for hook in hooks), mart["name"]
 
 
+def test_a_build_takes_no_view_of_the_marts_away(manifest: Node) -> None:
+    """What is a table is replaced by every build, and views of it are gone until it ends."""
+    nodes = manifest["nodes"]
+
+    def replaced(unique_id: str) -> set[str]:
+        found: set[str] = set()
+        for name in nodes[unique_id]["depends_on"]["nodes"]:
+            kind = nodes[name]["config"]["materialized"] if name in nodes else ""
+            if kind in ("view", "ephemeral"):
+                found |= replaced(name)
+            elif kind == "table":
+                found.add(nodes[name]["name"])
+        return found
+
+    views = [
+        model["unique_id"]
+        for model in models(manifest)
+        if model["schema"] == "marts" and model["config"]["materialized"] == "view"
+    ]
+    assert len(views) >= 8
+    taken = {nodes[view]["name"]: replaced(view) for view in views if replaced(view)}
+    # Two tables of findings, small and replaced at the end of a build, just before their view.
+    taken.pop("fct_recommendations", None)
+    assert taken == {}
+
+
 def test_money_is_numeric_without_scale(manifest: Node) -> None:
     for model in models(manifest):
         for name, column in model["columns"].items():

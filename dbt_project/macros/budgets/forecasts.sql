@@ -24,8 +24,27 @@
             )
     ),
 
+    -- by the index of fct_daily_costs: dim_services is replaced by each build, and takes along what
+    -- reads it until that is created again
     services as (
-        select * from {{ ref('dim_services') }}
+        select
+            named.provider,
+            named.service_name,
+            filed.service_category
+        from (
+            select distinct
+                said.provider,
+                said.service_name
+            from {{ ref('fct_forecasts') }} as said
+            where said.scope = 'service'
+        ) as named
+        cross join lateral (
+            select daily.service_category
+            from {{ ref('fct_daily_costs') }} as daily
+            where daily.provider = named.provider and daily.service_name = named.service_name
+            order by daily.service_category
+            limit 1
+        ) as filed
     ),
 
     forecasts as (
