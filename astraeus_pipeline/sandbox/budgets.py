@@ -1,4 +1,4 @@
-"""What the invented company wants to spend at most: one budget that holds, two that do not."""
+"""What the invented company wants to spend at most: budgets that hold, and two that do not."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from astraeus_pipeline.warehouse.budgets import NewBudget, period_of
 def demo_budgets(today: date) -> Iterator[NewBudget]:
     """Yield budgets per month since the month before last.
 
-    Nobody planned for Amazon Bedrock, so its budget is over on the third day of a month; the data
-    account's is too small by a sixth, so its forecast says from the first day that it will be.
+    Nobody planned for Amazon Bedrock, so its budget is over three days after it is first used, and
+    the data account's, which did well without it, is forecast to be.
     """
     started = today
     for _ in range(2):
@@ -31,7 +31,7 @@ def demo_budgets(today: date) -> Iterator[NewBudget]:
     yield NewBudget(
         name="Data platform on AWS",
         period="month",
-        amount=Decimal(14_000),
+        amount=Decimal(17_500),
         billing_currency="USD",
         starts_on=since,
         filters={"account_id": ["acme-data"]},
