@@ -75,7 +75,7 @@ def _connect(address: Address) -> smtplib.SMTP:
             server.starttls(context=ssl.create_default_context())
         if parts.username:
             server.login(unquote(parts.username), unquote(parts.password or ""))
-    except BaseException:
+    except BaseException:  # not ours to judge: the socket is closed, the error goes on to `send`
         server.close()
         raise
     return server

@@ -202,6 +202,7 @@ def _details(alert: Alert) -> list[tuple[str, str]]:
         details.append(("Booked", f"{booked} up to {told.get('as_of')}"))
     for driver in told.get("drivers") or []:
         names = [driver.get(key) for key in ("resource_id", "usage_type", "region_id")]
+        # a share of a cost, not money
         share = f"{float(driver['share']):.0%}" if driver.get("share") is not None else ""
         details.append(("Driver", " ".join(filter(None, [*names, share]))))
     if told.get("cause"):

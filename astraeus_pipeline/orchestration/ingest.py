@@ -171,7 +171,7 @@ def _metadata(delivered: Delivered, rows: int, sums: dict[str, Decimal]) -> dict
         "days unchanged": len(delivered.days("unchanged")),
         "rows in quarantine": sum(result.quarantined_rows for result in results),
         **{f"total {name}": money.plain(amount) for name, amount in sums.items()},
-        # Dagster plots numbers only
+        # Dagster plots floats alone; the exact total stands beside as text.
         **{f"total {name}, plotted": float(amount) for name, amount in sums.items()},
     }
 

@@ -139,6 +139,7 @@ def figures(conn: psycopg.Connection) -> dict[str, Any]:
         ("worst residual", quality.worst_residuals(conn)),
     ):
         for currency, amount in amounts.items():
+            # Dagster plots floats alone; the exact amount stands beside as text.
             found[f"{what}, {currency}"] = float(amount)
             found[f"{what}, {currency}, exactly"] = money.plain(amount)
     for mart, rows in quality.rows_of_marts(conn).items():
