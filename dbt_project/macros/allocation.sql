@@ -135,20 +135,30 @@
     where
         exists (select 1 from {{ this.identifier }}__rules as rules where rules.proportional_to is not null)
         and slices.usage_date in (select usage_date from {{ changed_slices() }})
-        and not exists (
-            select 1 from {{ changed_slices() }} as changed
-            where
-                changed.account_id = slices.account_id
-                and changed.usage_date = slices.usage_date
-                and changed.billing_period = slices.billing_period
-        );
+        and {{ is_not_yet_changed() }};
+    {{ empty_changed_days() }}
+    {%- endif -%}
+{% endmacro %}
+
+{# Of the slices of an insert into changed_slices(): those that stand there already stay out. #}
+{% macro is_not_yet_changed() -%}
+    not exists (
+        select 1 from {{ changed_slices() }} as changed
+        where
+            changed.account_id = slices.account_id
+            and changed.usage_date = slices.usage_date
+            and changed.billing_period = slices.billing_period
+    )
+{%- endmacro %}
+
+{# After more slices have been called changed: what the model holds of their days goes. #}
+{% macro empty_changed_days() %}
     analyze {{ changed_slices() }};
     {% if is_incremental() %}
     delete from {{ this }} as mart
     using (select distinct account_id, usage_date from {{ changed_slices() }}) as changed
     where mart.account_id = changed.account_id and mart.usage_date = changed.usage_date;
     {% endif %}
-    {%- endif -%}
 {% endmacro %}
 
 {#
@@ -169,19 +179,8 @@
     where
         slices.model = '{{ upstream }}'
         and slices.built_at > own.built_at
-        and not exists (
-            select 1 from {{ changed_slices() }} as changed
-            where
-                changed.account_id = slices.account_id
-                and changed.usage_date = slices.usage_date
-                and changed.billing_period = slices.billing_period
-        );
-    analyze {{ changed_slices() }};
-    {% if is_incremental() %}
-    delete from {{ this }} as mart
-    using (select distinct account_id, usage_date from {{ changed_slices() }}) as changed
-    where mart.account_id = changed.account_id and mart.usage_date = changed.usage_date;
-    {% endif %}
+        and {{ is_not_yet_changed() }};
+    {{ empty_changed_days() }}
     {%- endif -%}
 {% endmacro %}
 
