@@ -23,11 +23,20 @@ st.logo(
 )
 links.remember()
 pages = st.navigation(
-    [
-        st.Page("views/dashboard.py", title="Dashboard", icon=":material/dashboard:", default=True),
-        st.Page("views/costs.py", title="Costs", icon=":material/bar_chart:"),
-        st.Page("views/resources.py", title="Resources", icon=":material/dns:"),
-    ]
+    {
+        "": [
+            st.Page(
+                "views/dashboard.py", title="Dashboard", icon=":material/dashboard:", default=True
+            ),
+            st.Page("views/costs.py", title="Costs", icon=":material/bar_chart:"),
+            st.Page("views/resources.py", title="Resources", icon=":material/dns:"),
+        ],
+        "Manage": [
+            st.Page(
+                "views/budgets.py", title="Budgets and alerts", icon=":material/notifications:"
+            ),
+        ],
+    }
 )
 st.session_state.scope = None
 with states.guarded("The app"):

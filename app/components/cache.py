@@ -21,15 +21,33 @@ def ask(statement: Statement) -> list[dict[str, Any]]:
     return _cached(statement, data_version())
 
 
+def ask_now(statement: Statement) -> list[dict[str, Any]]:
+    """Return the rows of a statement on what people change between builds; seconds old at most.
+
+    Raises: DatabaseError.
+    """
+    return _moment(statement)
+
+
 def data_version() -> str:
     """Return the id of the build that the marts are of; asked anew every few seconds."""
     return _version()
+
+
+def forget() -> None:
+    """Ask everything anew, after a person has changed what is shown."""
+    _moment.clear()
 
 
 @st.cache_data(ttl=5, max_entries=1, show_spinner=False)
 def _version() -> str:
     rows = execute.run(listings.VERSION)
     return str(rows[0]["invocation_id"]) if rows else "none"
+
+
+@st.cache_data(ttl=5, max_entries=100, show_spinner=False)
+def _moment(statement: Statement) -> list[dict[str, Any]]:
+    return execute.run(statement)
 
 
 @st.cache_data(ttl=_SECONDS, max_entries=500, show_spinner=False)

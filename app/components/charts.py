@@ -43,11 +43,11 @@ def costs(
     """
     shades = colors(order, owners)
     scale = alt.Scale(domain=list(order), range=shades)
-    _legend(order, shades, has_open=not lines and any(not cell["is_final"] for cell in cells))
+    legend(order, shades, has_open=not lines and any(not cell["is_final"] for cell in cells))
     frame = pd.DataFrame([_pixel(cell) for cell in cells])
     base = alt.Chart(frame).encode(
         x=_periods(steps, padding=0 if lines else 0.14),
-        y=alt.Y("cost:Q", title=None, axis=_money(currency), stack=None if lines else "zero"),
+        y=alt.Y("cost:Q", title=None, axis=money_axis(currency), stack=None if lines else "zero"),
         color=alt.Color("group:N", scale=scale, legend=None),
         tooltip=[
             alt.Tooltip("label:N", title="From"),
@@ -74,7 +74,7 @@ def costs(
         chart = chart.add_params(alt.selection_point(name="pick", fields=["group"]))
         options = {"on_select": on_pick, "selection_mode": "pick"}
     st.altair_chart(
-        _styled(
+        styled(
             chart.properties(height=height, padding={"left": 0, "top": 6, "right": 4, "bottom": 0})
         ),
         key=key,
@@ -117,17 +117,19 @@ def _periods(steps: Sequence[date], *, padding: float) -> alt.X:
     )
 
 
-def _money(currency: str) -> alt.Axis:
+def money_axis(currency: str, *, signed: bool = False) -> alt.Axis:
+    """Return an axis of amounts in `currency`; with their sign also when positive if `signed`."""
+    plus = "datum.value > 0 ? '+' : ''" if signed else "''"
     sign = formats.symbol(currency).replace("'", "")
     return alt.Axis(
-        labelExpr=f"(datum.value < 0 ? '-' : '') + '{sign}' + format(abs(datum.value), '~s')",
+        labelExpr=f"(datum.value < 0 ? '-' : {plus}) + '{sign}' + format(abs(datum.value), '~s')",
         tickCount=5,
         domain=False,
         ticks=False,
     )
 
 
-def _legend(order: Sequence[str], shades: Sequence[str], *, has_open: bool) -> None:
+def legend(order: Sequence[str], shades: Sequence[str], *, has_open: bool = False) -> None:
     """Draw the legend as text that wraps and that screen readers meet, unlike the chart's own."""
     mark = "display:inline-block;width:.7rem;height:.7rem;border-radius:2px;margin-right:.4rem;"
     items = [
@@ -161,7 +163,8 @@ def _rank(order: Sequence[str]) -> str:
     return f"indexof([{names}], datum.group)"
 
 
-def _styled(chart: alt.Chart) -> Any:
+def styled(chart: Any) -> Any:
+    """Return the chart with inks that can be read on the theme's background."""
     ink, lines = palette.INK[theme()], palette.LINES[theme()]
     return chart.configure_axis(
         labelColor=ink, titleColor=ink, gridColor=lines, domainColor=lines, tickColor=lines

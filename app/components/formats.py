@@ -45,6 +45,11 @@ def percent(value: Decimal | int | None, *, with_sign: bool = False) -> str:
     return f"{plus}{_rounded(Decimal(value), 1):,}%"
 
 
+def points(value: Decimal | None) -> str:
+    """Spell a difference of shares: +1.2 pp."""
+    return "n/a" if value is None else f"{'+' if value > 0 else ''}{_rounded(value, 1):,} pp"
+
+
 def escaped(text: str) -> str:
     """Return a name as text that Markdown shows as it is: no images, links or mathematics."""
     return "".join(f"\\{c}" if c in _MARKUP else c for c in text)

@@ -11,8 +11,8 @@ from app.components import formats
 from app.components.scope import Scope
 
 
-def draw(title: str, scope: Scope) -> None:
-    """Draw title, scope sentence and the badge with each account's state behind it."""
+def draw(title: str, scope: Scope, sentence: str | None = None) -> None:
+    """Draw title, a sentence (the scope's unless said) and the badge with the accounts' states."""
     late = late_accounts(scope)
     row = st.container(horizontal=True, vertical_alignment="center", gap="small")
     with row:
@@ -25,7 +25,7 @@ def draw(title: str, scope: Scope) -> None:
             icon=":material/event_available:",
         ):
             _accounts(scope)
-    st.caption(scope.sentence())
+    st.caption(scope.sentence() if sentence is None else sentence)
 
 
 def late_accounts(scope: Scope) -> list[dict[str, Any]]:

@@ -49,6 +49,14 @@ def no_resource_matches(reset: Callable[[], None]) -> None:
     st.button("Reset filters", icon=":material/restart_alt:", on_click=reset)
 
 
+def no_budget() -> None:
+    """Say that there is no budget yet."""
+    st.info(
+        "No budget has begun yet. Add one: what it covers, an amount, and whom to tell.",
+        icon=":material/savings:",
+    )
+
+
 def not_final(share: str, amount: str) -> None:
     """Say that part of the figures is estimated."""
     st.caption(f"{formats.escaped(amount)} ({share}) is not final: providers may still restate it.")

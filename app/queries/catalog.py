@@ -79,6 +79,11 @@ GRAINS: Final[dict[Grain, str]] = {
 }
 
 
+def provider_label(key: str) -> str:
+    """Return what people call a provider, by its key."""
+    return {**_SHORT_NAMES, "focus": "FOCUS files"}.get(key, key)
+
+
 def dimension_of(label: str) -> Dimension:
     """Return the dimension with this label, as selectors and URLs show it."""
     return next(each for each in DIMENSIONS.values() if each.label == label)

