@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     app_url: str | None = Field(
         default=None, description="Where people reach the app; links in alerts lead there"
     )
+    dagster_url: str | None = Field(
+        default=None, description="Where the data team reaches Dagster; links to runs lead there"
+    )
     executor: Literal["in_process", "multiprocess"] = "in_process"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
 import streamlit as st
@@ -11,6 +12,7 @@ from app.components.cache import ask
 from app.components.scope import Scope
 from app.queries.catalog import DIMENSIONS, Dimension
 from app.queries.compiler import compile_members
+from astraeus_pipeline.contracts.days import DayRange
 
 # Provider and account filter every page, from the sidebar.
 MORE: Final = ("category", "service", "sub_account", "region", "charge")
@@ -25,6 +27,17 @@ DRILL: Final = {
 }
 
 Filters = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def days(default: tuple[date, date]) -> DayRange:
+    """Draw the choice of any days; return them."""
+    picked = st.date_input("Days (UTC)", default, key="dates", bind="query-params", width=230)
+    # Half a range is a tuple of one while the person is still choosing; so is a single day that
+    # comes from an address, where equal values are kept once.
+    chosen = picked if isinstance(picked, tuple) else (picked,)
+    known = [day for day in chosen if day is not None] or default
+    links.check({"dates": [str(day) for day in known]})
+    return DayRange(min(known), max(known))
 
 
 def more(current: Scope) -> Filters:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from app.components import states
 from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.settings import Settings
 
 
 def remember() -> None:
@@ -38,6 +39,39 @@ def carried() -> dict[str, list[str]]:
     """Return the global parts of the address, which links between pages keep."""
     kept = ("ccy", "basis", "provider", "account")
     return {key: st.query_params.get_all(key) for key in kept if key in st.query_params}
+
+
+def to_slice(
+    days: DayRange, filters: Iterable[tuple[str, tuple[str, ...]]]
+) -> dict[str, list[str]]:
+    """Return the parameters of a page that shows exactly these days with these filters."""
+    return {
+        **carried(),
+        **{key: list(values) for key, values in filters},
+        "period": ["Custom"],
+        "dates": [str(days.first), str(days.last)],
+    }
+
+
+def trace(
+    days: DayRange,
+    filters: Iterable[tuple[str, tuple[str, ...]]],
+    label: str = "Follow this number",
+) -> None:
+    """Draw the way from a figure down to its charges, deliveries and payloads."""
+    st.page_link(
+        "views/trace.py",
+        label=label,
+        icon=":material/account_tree:",
+        query_params=to_slice(days, filters),
+        help="The charges, what the provider sent, its own total, and the run that took it",
+    )
+
+
+def dagster_run(run: str) -> str | None:
+    """Return the address of a run in Dagster; None where nobody said where Dagster is."""
+    base = Settings.from_env().dagster_url
+    return None if base is None else f"{base.rstrip('/')}/runs/{run}"
 
 
 def share(days: DayRange) -> None:

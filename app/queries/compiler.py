@@ -39,17 +39,8 @@ def compile_costs(query: CostQuery) -> Statement:
     `open_cost` (the part that is not final), `charges`, `is_final`, `days` (days with charges).
     Raises: KeyError for a dimension or metric that the catalogue does not have.
     """
-    parameters: dict[str, Any] = {
-        "first": query.days.first,
-        "last": query.days.last,
-        "currency": query.currency,
-    }
+    condition, parameters = slice_of(query)
     groups = _groups(query, parameters)
-    conditions = [
-        "costs.usage_date between :first and :last",
-        "costs.billing_currency = :currency",
-        *_conditions(query, parameters),
-    ]
     names = [alias for alias, _ in groups]
     select = [
         *(f"{expression} as {alias}" for alias, expression in groups),
@@ -61,11 +52,30 @@ def compile_costs(query: CostQuery) -> Statement:
         "count(distinct costs.usage_date) as days",
     ]
     # Every name below is the catalogue's, every value is bound.
-    sql = f"select {', '.join(select)} from {SOURCE} where {' and '.join(conditions)}"  # noqa: S608 - names of the catalogue
+    sql = f"select {', '.join(select)} from {SOURCE} where {condition}"  # noqa: S608 - names of the catalogue
     if names:
         positions = ", ".join(str(number) for number in range(1, len(names) + 1))
         sql += f" group by {positions} order by {positions}"
     return Statement(sql, tuple(sorted(parameters.items())))
+
+
+def slice_of(query: CostQuery) -> tuple[str, dict[str, Any]]:
+    """Return the condition of a query over `costs` and `accounts`, and its parameters.
+
+    It holds for the daily costs and, where they are named `costs`, for the charges behind them.
+    Raises: KeyError for a dimension that the catalogue does not have.
+    """
+    parameters: dict[str, Any] = {
+        "first": query.days.first,
+        "last": query.days.last,
+        "currency": query.currency,
+    }
+    conditions = [
+        "costs.usage_date between :first and :last",
+        "costs.billing_currency = :currency",
+        *_conditions(query, parameters),
+    ]
+    return " and ".join(conditions), parameters
 
 
 def _groups(query: CostQuery, parameters: dict[str, Any]) -> list[tuple[str, str]]:

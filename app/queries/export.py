@@ -50,6 +50,16 @@ def resources_csv(
     return out.getvalue()
 
 
+def charges_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Return charges as CSV, one a row, with every column asked for; amounts unrounded."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    columns = list(rows[0]) if rows else []
+    writer.writerow(columns)
+    writer.writerows([_cell(row[name]) for name in columns] for row in rows)
+    return out.getvalue()
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""

@@ -13,10 +13,8 @@ PRESETS: Final = ("Month to date", "Last month", "30 days", "90 days", "12 month
 COMPARISONS: Final = ("Previous period", "Last year", "None")
 
 
-def period(name: str, through: date, custom: tuple[date, date] | None = None) -> DayRange:
+def period(name: str, through: date) -> DayRange:
     """Return the days of a named period that ends with the last day delivered, `through`."""
-    if name == "Custom" and custom is not None:
-        return DayRange(*custom)
     month = through.replace(day=1)
     if name == "Last month":
         return DayRange.of_month(month - timedelta(days=1))

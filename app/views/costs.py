@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import streamlit as st
@@ -66,8 +66,9 @@ def _controls(scope: Scope) -> Choice:
             bind="query-params",
             required=True,
         )
-        custom = _custom(scope) if name == "Custom" else None
-        days = periods.period(str(name), scope.through, custom)
+        week = (scope.through - timedelta(days=6), scope.through)
+        custom = filters.days(week) if name == "Custom" else None
+        days = custom or periods.period(str(name), scope.through)
         grain = st.segmented_control(
             "Grain", list(_GRAINS), default="Day", key="grain", bind="query-params", required=True
         )
@@ -79,6 +80,7 @@ def _controls(scope: Scope) -> Choice:
         )
         wanted = filters.more(scope)
         links.share(days)
+        links.trace(days, wanted)
     links.check({"period": [str(name)], "grain": [str(grain)], "by": [by], "cmp": [how]})
     chosen = _GRAINS[str(grain)]
     if chosen == "day" and len(days) > _MAX_DAILY:
@@ -87,15 +89,6 @@ def _controls(scope: Scope) -> Choice:
     dimension = dimension_of(by)
     query = CostQuery(days, scope.currency, scope.basis, (dimension.key,), filters=wanted)
     return Choice(query, periods.compared(days, how), dimension, chosen)
-
-
-def _custom(scope: Scope) -> tuple[date, date] | None:
-    default = (scope.through - timedelta(days=6), scope.through)
-    picked = st.date_input("Days (UTC)", default, key="dates", bind="query-params", width=230)
-    # Half a range is a tuple of one while the person is still choosing; so is a single day that
-    # comes from an address, where equal values are kept once.
-    chosen = picked if isinstance(picked, tuple) else (picked,)
-    return (chosen[0], chosen[-1]) if chosen and chosen[0] else default
 
 
 def _before(choice: Choice) -> list[dict[str, Any]] | None:

@@ -98,6 +98,7 @@ def _cards(current: Scope, month: DayRange, before: DayRange, weeks: DayRange) -
             else f". No data for {periods.spell(before)}."
         )
     )
+    links.trace(month, current.filters)
 
 
 def _daily(current: Scope, weeks: DayRange) -> None:

@@ -127,9 +127,7 @@ def _start_all(
 ) -> dict[str, str]:
     addresses: dict[str, str] = {}
     groups = _programs(settings, dagster_port, app_port)
-    app = next((each.address for group in groups for each in group if each.name == "app"), None)
-    if app and settings.app_url is None:  # where links in alerts lead
-        supervisor.environment = {**supervisor.environment, "ASTRAEUS_APP_URL": app}
+    supervisor.environment = {**supervisor.environment, **_links(settings, groups)}
     for programs in groups:
         try:
             supervisor.start(*programs)
@@ -137,6 +135,20 @@ def _start_all(
             addresses |= {each.name: each.address for each in programs if each.address}
             _note(path, supervisor, addresses)
     return addresses
+
+
+def _links(settings: Settings, groups: list[list[Program]]) -> dict[str, str]:
+    """Return where links in alerts and to runs lead, unless the settings say."""
+    known = {each.name: each.address for group in groups for each in group if each.address}
+    asked = {
+        "ASTRAEUS_APP_URL": (settings.app_url, "app"),
+        "ASTRAEUS_DAGSTER_URL": (settings.dagster_url, "dagster"),
+    }
+    return {
+        variable: known[program]
+        for variable, (url, program) in asked.items()
+        if url is None and program in known
+    }
 
 
 def _programs(settings: Settings, dagster_port: int, app_port: int) -> list[list[Program]]:

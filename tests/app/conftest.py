@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import subprocess
 import sys
@@ -18,8 +20,11 @@ from app.components import cache
 from app.queries import execute
 from astraeus_pipeline.contracts import AWS_RESOURCES, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.contracts.delivery import Fetched
 from astraeus_pipeline.orchestration.transform import PROJECT
+from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import Database
+from astraeus_pipeline.warehouse.landing import LandingStore, StoredPayload
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from tests.fixtures.charges import batch, charge, fetched, payload
 from tests.fixtures.estate import add_focus_account, installed
@@ -111,16 +116,30 @@ def _load(database: Database, account: str, currency: str, cost: str) -> None:
         for number, service in enumerate(SERVICES)
         for _ in range(1 + number % 3)
     ]
+    description, stored = _stored(account, charges)
     with database.connect("loader", autocommit=True) as conn:
         result = load(
             conn,
             FOCUS_COSTS,
-            fetched(DAYS, account),
-            payload(account),
+            description,
+            stored,
             lambda: [batch(charges)],
             LoadOptions(date(2100, 1, 1), 0),
         )
     assert result.state == "loaded"
+
+
+def _stored(account: str, charges: list[dict[str, Any]]) -> tuple[Fetched, StoredPayload]:
+    """Keep the charges as the file that a provider would have sent."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    columns = ("usage_date", "service_name", "resource_id", "billed_cost", "billing_currency")
+    writer.writerow(columns)
+    writer.writerows([each.get(name) for name in columns] for each in charges)
+    store = LandingStore.from_settings(Settings.from_env())
+    part = store.put(f"{account}.csv", [text.getvalue().encode()], "csv")
+    description = replace(fetched(DAYS, account), parts=(part,))
+    return description, store.put_manifest(description)
 
 
 def take_inventory(

@@ -1,0 +1,52 @@
+"""Trace: from a figure to the rows, the charges, the provider's own totals and what it sent."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.components import filters, header, links, states, trace
+from app.components.cache import ask
+from app.components.scope import Scope
+from app.queries import periods
+from app.queries.compiler import CostQuery
+from app.queries.trace import compile_deliveries, compile_figure
+
+
+def page(scope: Scope) -> None:
+    """Draw the page."""
+    header.draw("Trace", scope)
+    with states.guarded("The figure"):
+        query = _query(scope)
+        links.warn()
+        filters.chips(query.filters)
+        [figure] = ask(compile_figure(query))
+        if figure["cost"] is None:
+            states.nothing_matches(filters.reset)
+            return
+        lines = ask(compile_deliveries(query))
+        trace.figure(query, figure, lines)
+    with st.container(border=True), states.guarded("The deliveries"):
+        chosen = trace.deliveries(query, figure, lines)
+    if chosen is not None:
+        with st.container(border=True), states.guarded("The delivery"):
+            trace.delivery(query, chosen)
+    with st.container(border=True), states.guarded("The charges"):
+        trace.charges(query, figure, chosen)
+
+
+def _query(scope: Scope) -> CostQuery:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        month = periods.period("Month to date", scope.through)
+        days = filters.days((month.first, month.last))
+        wanted = filters.more(scope)
+        st.page_link(
+            "views/costs.py",
+            label="Back to Costs",
+            icon=":material/arrow_back:",
+            query_params=links.to_slice(days, wanted),
+        )
+    return CostQuery(days, scope.currency, scope.basis, filters=wanted)
+
+
+if (scope_now := st.session_state.get("scope")) is not None:
+    page(scope_now)

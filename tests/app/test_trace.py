@@ -1,0 +1,117 @@
+"""From a figure to the stored payload: every layer says the same, and it is what was sent."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.components import formats
+from app.queries import payloads, periods, trace
+from app.queries.catalog import METRICS
+from app.queries.compiler import CostQuery
+from app.queries.execute import run
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.warehouse.engine import Database
+from astraeus_pipeline.warehouse.landing import LandingStore
+from tests.app.conftest import DAYS, THROUGH
+from tests.app.test_pages import ENTRY, metric
+from tests.app.test_pages import run as open_page
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize("basis", METRICS)
+@pytest.mark.parametrize(
+    "filters",
+    [
+        (),
+        (("service", ("Service B", "Service C")),),
+        (("region", ("No region",)), ("account", ("acme",))),
+        (("provider", ("Acme",)), ("category", ("Compute",)), ("charge", ("Usage",))),
+    ],
+)
+def test_figure_deliveries_and_charges_agree(
+    marts: Database, basis: str, filters: tuple[tuple[str, tuple[str, ...]], ...]
+) -> None:
+    month = DayRange(THROUGH.replace(day=1), THROUGH)
+    query = CostQuery(month, "USD", basis, filters=filters)  # type: ignore[arg-type] # a key of the catalogue
+    [figure] = run(trace.compile_figure(query))
+    [charges] = run(trace.compile_charges_sum(query))
+    lines = run(trace.compile_deliveries(query))
+    listed = run(trace.compile_charges(query, trace.CHARGES_EXPORTED))
+    assert figure["charges"] > 0
+    assert figure["cost"] == charges["cost"] == sum(line["cost"] for line in lines)
+    assert figure["charges"] == charges["charges"] == sum(line["charges"] for line in lines)
+    assert sum(row["cost"] for row in listed) == figure["cost"]
+    for line in lines:
+        number = line["delivery_id"]
+        assert run(trace.compile_charges_sum(query, number))[0]["cost"] == line["cost"]
+
+
+def test_the_sql_shown_answers_with_the_figure(marts: Database) -> None:
+    awkward = (("service", ("Service B", "it's :first and :last")), ("region", ("eu-1",)))
+    query = CostQuery(DAYS, "USD", "effective", filters=awkward)
+    [figure] = run(trace.compile_figure(query))
+    with marts.connect("reader") as conn:
+        row = conn.execute(trace.spelled(trace.compile_figure(query))).fetchone()  # type: ignore[arg-type] # composed at run time
+    assert row is not None
+    assert row[0] == figure["cost"] > 0
+
+
+def test_the_page_goes_down_to_what_was_sent(marts: Database) -> None:
+    at = open_page("trace", ccy="USD", service="Service B")
+    assert not at.exception and not at.error
+    month = periods.period("Month to date", THROUGH)
+    with marts.connect("reader") as conn:
+        found = conn.execute(
+            "select sum(billed_cost) from marts.fct_daily_costs where billing_currency = 'USD'"
+            " and service_name = 'Service B' and usage_date between %s and %s",
+            [month.first, month.last],
+        ).fetchone()
+    assert found is not None
+    assert metric(at, "Billed cost") == formats.exact(found[0], "USD")
+    texts = " ".join(each.value for each in at.caption)
+    assert f"Exactly {formats.escaped(formats.spelled(found[0]))} USD" in texts
+    assert texts.count("exactly") == 2 and "please report" not in texts
+    assert sum(at.dataframe[0].value["Cost (USD)"], Decimal(0)) == found[0]
+
+
+def test_the_payload_is_what_was_sent_and_its_hash_is_of_these_bytes(marts: Database) -> None:
+    at = open_page("trace", ccy="USD", service="Service B")
+    [line] = run(trace.compile_deliveries(CostQuery(DAYS, "USD")))
+    [part] = payloads.manifest(line["payload_uri"]).parts
+    shown = next(each.value for each in at.dataframe if "billed_cost" in each.value)
+    assert list(shown["service_name"][:2]) == ["Service A", "Service B"]
+    assert any(part.sha256 in each.value for each in at.caption)
+    with LandingStore.from_settings(Settings.from_env()).open(part) as handle:
+        assert hashlib.sha256(handle.read()).hexdigest() == part.sha256
+    at.number_input[0].set_value(22).run()
+    moved = next(each.value for each in at.dataframe if "billed_cost" in each.value)
+    assert moved["service_name"][0] == "Service A" and len(moved) == payloads.HEAD_ROWS
+
+
+def test_a_payload_that_is_gone_is_said_and_the_rest_stands(
+    marts: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASTRAEUS_LANDING_URL", str(tmp_path))
+    at = open_page("trace", ccy="USD")
+    assert "does not hold" in at.error[0].value and len(at.error) == 1
+    assert any("Charges behind it" in each.value for each in at.subheader)
+
+
+def test_nothing_to_trace_and_bad_addresses_are_said(marts: Database) -> None:
+    at = AppTest.from_file(ENTRY, default_timeout=60)
+    at.query_params["dates"] = ["2020-01-01", "2020-01-02"]
+    at.run()
+    at.switch_page("views/trace.py").run()
+    assert "Nothing matches" in at.info[0].value
+    at = open_page("trace", dates="1888-08-08")
+    assert "dates: 1888-08-08" in at.warning[0].value
+    for delivery in ("0", "-1", "x'; drop table raw.deliveries; --", "9" * 40):
+        at = open_page("trace", delivery=delivery)
+        assert not at.exception and not at.error
