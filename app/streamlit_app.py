@@ -12,7 +12,7 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
-from app.components import links, scope, states  # noqa: E402 - after the path is right
+from app.components import access, links, scope, states  # noqa: E402 - after the path is right
 
 STATIC = Path(__file__).parent / "static"
 st.set_page_config(page_title="Astraeus", page_icon=str(STATIC / "icon.svg"), layout="wide")
@@ -21,6 +21,11 @@ st.logo(
     icon_image=str(STATIC / "icon.svg"),
     size="large",
 )
+who = None
+with states.guarded("The app"):
+    who = access.principal()
+if who is None:  # the database did not say who this is
+    st.stop()
 links.remember()
 pages = st.navigation(
     {
@@ -45,4 +50,5 @@ with states.guarded("The app"):
     if st.session_state.scope is None:
         st.title(pages.title, anchor=False)
         states.no_source()
+access.draw(who)
 pages.run()

@@ -1,4 +1,4 @@
-"""The only cache: answers by statement and by the build that they are of."""
+"""The only cache: answers by statement, by what who asks may see, and by build."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from typing import Any
 
 import streamlit as st
 
+from app.components import access
 from app.queries import execute, listings
 from app.queries.compiler import Statement
 from app.settings import AppSettings
+from astraeus_pipeline.contracts.people import Grant
 
 _SECONDS = AppSettings().cache_seconds
 
 
 def ask(statement: Statement) -> list[dict[str, Any]]:
-    """Return the rows of a statement, cached until the next build of the marts.
+    """Return the rows of a statement that who is signed in may see, cached until the next build.
 
     Raises: DatabaseError.
     """
-    return _cached(statement, data_version())
+    who = access.current()
+    return _cached(statement, data_version(), who.grants, who.session)
 
 
 def ask_now(statement: Statement) -> list[dict[str, Any]]:
@@ -51,5 +54,8 @@ def _moment(statement: Statement) -> list[dict[str, Any]]:
 
 
 @st.cache_data(ttl=_SECONDS, max_entries=500, show_spinner=False)
-def _cached(statement: Statement, version: str) -> list[dict[str, Any]]:
-    return execute.run(statement)
+def _cached(
+    statement: Statement, version: str, grants: tuple[Grant, ...], _session: str
+) -> list[dict[str, Any]]:
+    # Who may see the same share an answer: of the session only its grants are part of the key.
+    return execute.run(statement, _session)

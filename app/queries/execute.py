@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError
@@ -17,14 +17,15 @@ from astraeus_pipeline.warehouse.engine import open_database
 Row = dict[str, Any]
 
 
-def run(statement: Statement) -> list[Row]:
-    """Return the rows of a statement; numeric as Decimal.
+def run(statement: Statement, session: str = "") -> list[Row]:
+    """Return the rows of a statement that the session may see; numeric as Decimal.
 
+    `session` is the key of who asks. Without one there are no rows but those of open marts.
     Raises: DatabaseError in plain words, with no SQL and no password.
     """
     try:
         with _engine().connect() as connection:
-            connection.execute(_limits())
+            connection.execute(_LIMITS, _limits(session))
             answer = connection.execute(sqlalchemy.text(statement.sql), dict(statement.parameters))
             return [dict(row) for row in answer.mappings()]
     except DBAPIError as error:
@@ -41,11 +42,17 @@ def forget_engine() -> None:
     _engine.cache_clear()
 
 
-def _limits() -> sqlalchemy.TextClause:
-    seconds = int(AppSettings().query_timeout_seconds)
-    return sqlalchemy.text(
-        f"set local statement_timeout = '{seconds}s'; set local transaction_read_only = on"
-    )
+# Bound, not written out: the reader sees the text of other readers' statements in
+# pg_stat_activity, and a key in there would be theirs.
+_LIMITS: Final = sqlalchemy.text(
+    "select set_config('astraeus.session', :session, true),"
+    " set_config('statement_timeout', :timeout, true),"
+    " set_config('transaction_read_only', 'on', true)"
+)
+
+
+def _limits(session: str) -> dict[str, str]:
+    return {"session": session, "timeout": f"{int(AppSettings().query_timeout_seconds)}s"}
 
 
 def _explained(error: DBAPIError) -> DatabaseError:

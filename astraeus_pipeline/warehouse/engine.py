@@ -19,9 +19,14 @@ from astraeus_pipeline.errors import ConfigError, DatabaseError
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import embedded
 
-Role = Literal["admin", "loader", "dbt", "app", "reader", "dagster"]
+# The reader sees the rows of the session that it names; the operator those of all, for commands
+# and checks.
+Role = Literal["admin", "loader", "dbt", "app", "reader", "operator", "dagster"]
 Driver = Literal["psycopg", "psycopg2"]
-ROLES: Final[tuple[Role, ...]] = ("loader", "dbt", "app", "reader", "dagster")
+ROLES: Final[tuple[Role, ...]] = ("loader", "dbt", "app", "reader", "operator", "dagster")
+# The group that row-level security lets see everything, and its members.
+UNSCOPED: Final = "astraeus_unscoped"
+UNSCOPED_ROLES: Final[tuple[Role, ...]] = ("dbt", "app", "operator")
 MINIMUM_VERSION: Final = 15
 
 

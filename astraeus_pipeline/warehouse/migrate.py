@@ -17,6 +17,8 @@ from astraeus_pipeline.warehouse import ddl
 from astraeus_pipeline.warehouse.engine import (
     MINIMUM_VERSION,
     ROLES,
+    UNSCOPED,
+    UNSCOPED_ROLES,
     Database,
     Role,
     role_name,
@@ -91,6 +93,7 @@ def _create_roles(conn: psycopg.Connection, database: Database) -> None:
     """Create the login roles and make the admin a member of each, so that it can act as them."""
     for role in ROLES:
         _retry_on_catalog_race(conn, _create_role, role, database.password(role))
+    _retry_on_catalog_race(conn, _create_unscoped)
 
 
 def _create_role(conn: psycopg.Connection, role: Role, password: str) -> None:
@@ -111,6 +114,19 @@ def _create_role(conn: psycopg.Connection, role: Role, password: str) -> None:
     if member is None or not member[0]:
         options = " with set true, inherit true" if conn.info.server_version >= 160_000 else ""
         conn.execute(sql.SQL("grant {} to current_user" + options).format(name))
+
+
+def _create_unscoped(conn: psycopg.Connection) -> None:
+    """Create the group whose members see every row of the marts, whoever asks."""
+    if not conn.execute("select 1 from pg_roles where rolname = %s", [UNSCOPED]).fetchone():
+        conn.execute(sql.SQL("create role {} nologin").format(sql.Identifier(UNSCOPED)))
+    for role in UNSCOPED_ROLES:
+        name = role_name(role)
+        held = conn.execute("select pg_has_role(%s, %s, 'usage')", [name, UNSCOPED]).fetchone()
+        if held is None or not held[0]:
+            conn.execute(
+                sql.SQL("grant {} to {}").format(sql.Identifier(UNSCOPED), sql.Identifier(name))
+            )
 
 
 def _can_log_in(conn: psycopg.Connection, role: Role, password: str) -> bool:
@@ -195,7 +211,7 @@ def _grant(conn: psycopg.Connection) -> None:
         "grant select on app.recommendation_feedback to astraeus_dbt",
         "grant select on app.allocation_rules, app.allocation_state to astraeus_dbt",
         "grant select on app.alert_rules to astraeus_dbt",
-        "grant usage on schema marts to astraeus_reader, astraeus_app",
+        "grant usage on schema marts to astraeus_reader, astraeus_operator, astraeus_app",
     ):
         conn.execute(statement)
     conn.execute(

@@ -16,13 +16,17 @@ from typing import Any
 
 import pytest
 
+from app.auth import store
 from app.components import cache
 from app.queries import execute
+from app.queries.compiler import Statement
 from astraeus_pipeline.contracts import AWS_RESOURCES, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched
+from astraeus_pipeline.contracts.people import ROLES, Grant, Role
 from astraeus_pipeline.orchestration.transform import PROJECT
 from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.warehouse import sessions, users
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.landing import LandingStore, StoredPayload
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
@@ -51,6 +55,7 @@ def marts(
         for day in (FIRST_INVENTORY, THROUGH):
             take_inventory(module_database, "acme", day, _acme(day))
             take_inventory(module_database, "beta", day, _beta())
+        add_people(module_database)
         build(home)
         forget()
         yield module_database
@@ -60,10 +65,35 @@ def marts(
 @pytest.fixture
 def empty(database: Database, tmp_path: Path) -> Iterator[Database]:
     with installed(database, tmp_path):
+        add_people(database)
         build(tmp_path)
         forget()
         yield database
     forget()
+
+
+def add_people(database: Database) -> None:
+    """Sign in a person per role, whose name is the role; they see everything."""
+    for role in ROLES:
+        sign_in(database, role, role)
+
+
+def sign_in(database: Database, name: str, role: Role, *grants: Grant) -> dict[str, str]:
+    """Add a person with a live session; return what `AppTest.user` is for them."""
+    with database.connect("app", autocommit=True) as conn:
+        user = users.add(conn, f"{name}@example.org", name, role, grants, actor="test")
+        sessions.begin(conn, user.id, "password", token=f"token of {name}")
+    return user_of(name)
+
+
+def user_of(name: str) -> dict[str, str]:
+    """Return what `AppTest.user` is for a person that `sign_in` added."""
+    return {"session": sessions.key_of(f"token of {name}")}
+
+
+def ask(statement: Statement, who: str = "admin") -> list[dict[str, Any]]:
+    """Return what a person gets from the query layer."""
+    return execute.run(statement, user_of(who)["session"])
 
 
 def build(home: Path) -> None:
@@ -89,6 +119,7 @@ def forget() -> None:
     cache._cached.clear()
     cache._moment.clear()
     execute.forget_engine()
+    store.forget()
 
 
 def _load(database: Database, account: str, currency: str, cost: str) -> None:

@@ -14,14 +14,16 @@ from streamlit.testing.v1 import AppTest
 from app.components import formats
 from app.queries import periods
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import DAYS, THROUGH, forget
+from tests.app.conftest import DAYS, THROUGH, ask, forget, user_of
 
 pytestmark = pytest.mark.integration
 ENTRY = str(Path(__file__).parents[2] / "app" / "streamlit_app.py")
 
 
-def run(page: str | None = None, /, **params: str) -> AppTest:
+def run(page: str | None = None, /, *, who: str = "admin", **params: str) -> AppTest:
+    """Run a page as who is signed in: a role's name, or a person of `sign_in`."""
     at = AppTest.from_file(ENTRY, default_timeout=60)
+    at.user = user_of(who)
     for name, value in params.items():
         at.query_params[name] = value
     at.run()
@@ -87,7 +89,6 @@ def test_the_dashboard_shows_the_month_to_the_cent(marts: Database) -> None:
 
 
 def test_card_table_footer_export_and_sql_agree(marts: Database) -> None:
-    from app.components.cache import ask
     from app.queries import tables
     from app.queries.compiler import CostQuery, compile_costs
     from app.queries.export import as_csv
@@ -174,7 +175,9 @@ def test_a_click_filters_and_groups_by_what_lies_below(marts: Database) -> None:
             f"{st.session_state.by} {st.session_state.provider} {'service' in st.session_state}"
         )
 
-    assert AppTest.from_function(page).run().text[0].value == "Service ['Acme'] False"
+    at = AppTest.from_function(page)
+    at.user = user_of("viewer")
+    assert at.run().text[0].value == "Service ['Acme'] False"
 
 
 def test_every_chart_style_and_grain_is_drawn(marts: Database) -> None:

@@ -18,7 +18,7 @@ from app.queries.export import resources_csv
 from app.queries.resources import FACETS, ORDERS, STATUSES, ResourceQuery
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import THROUGH, forget
+from tests.app.conftest import THROUGH, ask, forget
 from tests.app.test_pages import metric, run, total
 from tests.app.test_queries import ATTACKS
 

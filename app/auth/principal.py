@@ -1,0 +1,52 @@
+"""The person of a live session, as pages see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.auth.permissions import may
+from astraeus_pipeline.contracts.people import Grant, Role
+from astraeus_pipeline.warehouse.sessions import Session
+
+_SPELT: Final[dict[Role, str]] = {
+    "viewer": "Viewer",
+    "analyst": "Analyst",
+    "budget_owner": "Budget owner",
+    "admin": "Administrator",
+}
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who asks: `email` names the actor of what they change; no `grants` means everything.
+
+    `session` is the key that tells PostgreSQL who asks; it reaches neither page, log nor URL.
+    """
+
+    email: str
+    name: str
+    role: Role
+    grants: tuple[Grant, ...]
+    session: str = field(repr=False)
+
+    @classmethod
+    def of(cls, session: Session) -> Principal:
+        """Return the person of a session."""
+        return cls(session.email, session.name, session.role, session.grants, session.key)
+
+    def may(self, permission: str) -> bool:
+        """Whether the person's role has a permission of `permissions.PERMISSIONS`."""
+        return may(self.role, permission)
+
+    @property
+    def role_name(self) -> str:
+        """The role in words."""
+        return _SPELT[self.role]
+
+    @property
+    def scope(self) -> str:
+        """What they may see, in words."""
+        if not self.grants:
+            return "everything"
+        return ", ".join(f"{grant.kind} {grant.value}" for grant in self.grants)

@@ -1,0 +1,103 @@
+"""Who is at this page, and what they may do: asked first in every run, and by every callback."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Final, NoReturn
+
+import streamlit as st
+
+from app.auth import store
+from app.auth.cookies import COOKIE, key_of
+from app.auth.principal import Principal
+from app.components import formats
+
+# A fragment that runs by itself asks the database again after this long.
+_FRESH_SECONDS: Final = 5
+_KEPT: Final = "_principal"
+
+
+def principal() -> Principal:
+    """Return who is signed in; if the session has ended, say so and stop the run.
+
+    The first call of each full run asks the database and counts as a sign of life.
+    Raises: DatabaseError.
+    """
+    found = _look_up()
+    if found is None:
+        _ended()
+    store.seen(found.session)
+    return found
+
+
+def current() -> Principal:
+    """Return who is signed in, as of a few seconds ago; for fragments, callbacks and queries.
+
+    Raises: DatabaseError.
+    """
+    kept = st.session_state.get(_KEPT)
+    if kept is not None and monotonic() - kept[0] < _FRESH_SECONDS:
+        found: Principal = kept[1]
+        return found
+    return _look_up() or _ended()
+
+
+def require(permission: str) -> Principal:
+    """Return who is signed in, if they may; otherwise say so and stop. Pages and callbacks call it.
+
+    Asks the database, so that a role that has been taken away does not act once more.
+    Raises: DatabaseError; KeyError for an unknown permission.
+    """
+    found = _look_up() or _ended()
+    if not found.may(permission):
+        st.error(
+            f"Your role ({found.role_name}) may not do this. An administrator can change it.",
+            icon=":material/lock:",
+        )
+        st.stop()
+    return found
+
+
+def may(permission: str) -> bool:
+    """Whether to show what a permission is needed for; showing is no control, `require` is."""
+    return current().may(permission)
+
+
+def draw(who: Principal) -> None:
+    """Draw who is signed in, and the way out, in the sidebar."""
+    with st.sidebar:
+        st.divider()
+        st.markdown(f"**{formats.escaped(who.name)}**")
+        sees = "" if not who.grants else f", sees {formats.escaped(who.scope)}"
+        st.caption(f"{who.role_name}{sees}")
+        st.button("Sign out", icon=":material/logout:", on_click=_sign_out, width="stretch")
+
+
+def _sign_out() -> None:
+    store.end(current().session)
+    st.session_state.pop(_KEPT, None)
+
+
+def _look_up() -> Principal | None:
+    found = store.live(_session_key())
+    if found is None:
+        st.session_state.pop(_KEPT, None)
+    else:
+        st.session_state[_KEPT] = (monotonic(), found)
+    return found
+
+
+def _session_key() -> str | None:
+    """Return the key that the gate put into the headers; behind another server the cookie's."""
+    key = st.user.get("session")
+    if isinstance(key, str) and key:
+        return key
+    token = st.context.cookies.get(COOKIE)
+    return key_of(token) if isinstance(token, str) and token else None
+
+
+def _ended() -> NoReturn:
+    st.title("Signed out", anchor=False)
+    st.info("Your session has ended, or you have signed out.", icon=":material/lock:")
+    st.link_button("Sign in", "/signin", type="primary")
+    st.stop()
