@@ -1,4 +1,4 @@
-"""How often one may try: per account against guessing, per address against guessing all accounts."""
+"""How often one may try: per account, and per address against guessing at all accounts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def admit(conn: psycopg.Connection, email: str, address: str) -> bool:
         for name in sorted((f"account {email}", f"address {address}")):
             conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 9))", [name])
         conn.execute(
-            "delete from app.sign_in_attempts where at < clock_timestamp() - make_interval(mins => %s)",
+            "delete from app.sign_in_attempts"
+            " where at < clock_timestamp() - make_interval(mins => %s)",
             [WINDOW_MINUTES],
         )
         row = conn.execute(

@@ -9,9 +9,9 @@ _LONGEST: Final = 2000
 
 
 def safe_next(wanted: str | None) -> str:
-    """Return the path with its query if it is one of this app, else the first page.
+    r"""Return the path with its query if it is one of this app, else the first page.
 
-    Browsers read `//host`, `/\\host` and a tab inside as another host.
+    Browsers read `//host`, `/\host` and a tab inside as another host.
     """
     if not wanted or len(wanted) > _LONGEST or not wanted.isprintable():
         return "/"
