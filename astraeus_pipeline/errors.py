@@ -10,6 +10,7 @@ AstraeusError
 │       └── NotObtainable  the provider cannot tell this (a past inventory, say)
 ├── LoadError              the payload could not become the standing rows
 ├── DeliveryError          a channel did not take a message; `.transient` decides about a retry
+├── ForbiddenError         who asks may not, or is not signed in any more
 └── DatabaseError          PostgreSQL cannot be reached, started or migrated
 """
 
@@ -98,6 +99,10 @@ class DeliveryError(AstraeusError):
         super().__init__(message, hint=hint)
         self.transient = transient
         self.may_have_arrived = may_have_arrived
+
+
+class ForbiddenError(AstraeusError):
+    """The person's role does not let them do this, or their session has ended."""
 
 
 class DatabaseError(AstraeusError):

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from astraeus_pipeline.contracts.people import ROLES, Role
 
+Permission = Literal[
+    "read",
+    "export",
+    "views",
+    "chat",
+    "triage",
+    "budgets",
+    "rules",
+    "accounts",
+    "users",
+    "audit",
+]
 # The least role that may; every later one of ROLES may as well.
-PERMISSIONS: Final[dict[str, Role]] = {
+PERMISSIONS: Final[dict[Permission, Role]] = {
     "read": "viewer",
     "export": "analyst",
-    "views.save": "analyst",
+    "views": "analyst",  # save them
     "chat": "analyst",
-    "budgets.edit": "budget_owner",
-    "alert_rules.edit": "budget_owner",
-    "alerts.acknowledge": "budget_owner",
-    "allocation.edit": "budget_owner",
-    "anomalies.triage": "budget_owner",
-    "recommendations.dismiss": "budget_owner",
-    "accounts.edit": "admin",
-    "users.edit": "admin",
-    "audit.read": "admin",
+    "triage": "budget_owner",  # anomalies, alerts, recommendations
+    "budgets": "budget_owner",
+    "rules": "budget_owner",  # of alerts and of allocation
+    "accounts": "admin",
+    "users": "admin",
+    "audit": "admin",
 }
 
 
-def may(role: Role, permission: str) -> bool:
+def may(role: Role, permission: Permission) -> bool:
     """Whether a role has a permission.
 
     Raises: KeyError for a permission that is not in the table.
@@ -32,6 +41,6 @@ def may(role: Role, permission: str) -> bool:
     return ROLES.index(role) >= ROLES.index(PERMISSIONS[permission])
 
 
-def permissions_of(role: Role) -> tuple[str, ...]:
+def permissions_of(role: Role) -> tuple[Permission, ...]:
     """Return all that a role may do, in the table's order."""
     return tuple(each for each in PERMISSIONS if may(role, each))

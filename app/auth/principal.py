@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.auth.permissions import may
+from app.auth.permissions import Permission, may
 from astraeus_pipeline.contracts.people import Grant, Role
 from astraeus_pipeline.warehouse.sessions import Session
 
@@ -35,7 +35,7 @@ class Principal:
         """Return the person of a session."""
         return cls(session.email, session.name, session.role, session.grants, session.key)
 
-    def may(self, permission: str) -> bool:
+    def may(self, permission: Permission) -> bool:
         """Whether the person's role has a permission of `permissions.PERMISSIONS`."""
         return may(self.role, permission)
 

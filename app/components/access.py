@@ -9,8 +9,10 @@ import streamlit as st
 
 from app.auth import store
 from app.auth.cookies import COOKIE, key_of
+from app.auth.permissions import Permission
 from app.auth.principal import Principal
 from app.components import formats
+from astraeus_pipeline.errors import ForbiddenError
 
 # A fragment that runs by itself asks the database again after this long.
 _FRESH_SECONDS: Final = 5
@@ -42,24 +44,37 @@ def current() -> Principal:
     return _look_up() or _ended()
 
 
-def require(permission: str) -> Principal:
-    """Return who is signed in, if they may; otherwise say so and stop. Pages and callbacks call it.
+def require(permission: Permission) -> Principal:
+    """Return who is signed in, if they may. Callbacks and exports call it; pages call `page_for`.
 
     Asks the database, so that a role that has been taken away does not act once more.
-    Raises: DatabaseError; KeyError for an unknown permission.
+    Raises: ForbiddenError for the page to show, DatabaseError.
     """
-    found = _look_up() or _ended()
+    found = _look_up()
+    if found is None:
+        raise ForbiddenError("Your session has ended.", hint="Sign in again.")
     if not found.may(permission):
-        st.error(
-            f"Your role ({found.role_name}) may not do this. An administrator can change it.",
-            icon=":material/lock:",
+        raise ForbiddenError(
+            f"Your role ({found.role_name}) may not do this.",
+            hint="Ask an administrator for another.",
         )
-        st.stop()
     return found
 
 
-def may(permission: str) -> bool:
-    """Whether to show what a permission is needed for; showing is no control, `require` is."""
+def page_for(permission: Permission) -> Principal:
+    """Return who is signed in, if this page is for them; otherwise say so and stop the run.
+
+    Raises: DatabaseError.
+    """
+    try:
+        return require(permission)
+    except ForbiddenError as error:
+        st.error(str(error), icon=":material/lock:")
+        st.stop()
+
+
+def may(permission: Permission) -> bool:
+    """Whether to draw what a permission is needed for; drawing is no control, `require` is."""
     return current().may(permission)
 
 

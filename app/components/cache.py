@@ -29,7 +29,8 @@ def ask_now(statement: Statement) -> list[dict[str, Any]]:
 
     Raises: DatabaseError.
     """
-    return _moment(statement)
+    who = access.current()
+    return _moment(statement, who.grants, who.session)
 
 
 def data_version() -> str:
@@ -49,8 +50,8 @@ def _version() -> str:
 
 
 @st.cache_data(ttl=5, max_entries=100, show_spinner=False)
-def _moment(statement: Statement) -> list[dict[str, Any]]:
-    return execute.run(statement)
+def _moment(statement: Statement, grants: tuple[Grant, ...], _session: str) -> list[dict[str, Any]]:
+    return execute.run(statement, _session)
 
 
 @st.cache_data(ttl=_SECONDS, max_entries=500, show_spinner=False)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 import streamlit as st
 
-from app.components import cache, formats
+from app.auth.permissions import Permission
+from app.components import access, cache, formats
 from astraeus_pipeline.errors import AstraeusError
-
-Permission = Literal["triage", "budgets", "rules", "accounts"]
 
 NEXT_BUILD: Final = "It counts from the next build."
 
 
 def actor(permission: Permission) -> str:
-    """Return who acts, for the audit log."""
-    del permission
-    return f"{getpass.getuser()} (app)"
+    """Return who acts, for the audit log. Raises: ForbiddenError if they may not."""
+    return access.require(permission).email
 
 
 def attempt(permission: Permission, change: Callable[[str], str]) -> bool:

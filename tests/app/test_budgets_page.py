@@ -126,7 +126,7 @@ def test_a_budget_is_previewed_then_added_and_audited(managed: Database) -> None
     )
     assert amount == Decimal("1000.50")
     found = audited(managed, "budget.add")
-    assert found is not None and found[1]["name"] == "Shop" and "(app)" in found[0]
+    assert found is not None and found[1]["name"] == "Shop" and found[0] == "admin@example.org"
     assert "Shop" in list(table(run("budgets"), "Budget")["Budget"])
 
 

@@ -13,7 +13,6 @@ from streamlit.testing.v1 import AppTest
 
 from app.components import formats
 from app.queries import resources
-from app.queries.execute import run as ask
 from app.queries.export import resources_csv
 from app.queries.resources import FACETS, ORDERS, STATUSES, ResourceQuery
 from astraeus_pipeline.contracts.days import DayRange

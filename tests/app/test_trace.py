@@ -18,7 +18,7 @@ from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.landing import LandingStore
-from tests.app.conftest import DAYS, THROUGH
+from tests.app.conftest import DAYS, THROUGH, user_of
 from tests.app.test_pages import ENTRY, metric
 from tests.app.test_pages import run as open_page
 
@@ -106,6 +106,7 @@ def test_a_payload_that_is_gone_is_said_and_the_rest_stands(
 
 def test_nothing_to_trace_and_bad_addresses_are_said(marts: Database) -> None:
     at = AppTest.from_file(ENTRY, default_timeout=60)
+    at.user = user_of("admin")
     at.query_params["dates"] = ["2020-01-01", "2020-01-02"]
     at.run()
     at.switch_page("views/trace.py").run()
