@@ -18,17 +18,16 @@ from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import embedded
 from astraeus_pipeline.warehouse.engine import Database, open_database
 from astraeus_pipeline.warehouse.migrate import migrate
-
-_RUN_HOME = "ASTRAEUS_TEST_RUN_HOME"
+from tests.fixtures import run_home as of_run
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a home of its own; xdist's workers inherit it from their controller."""
     os.environ.setdefault("OBJC_DISABLE_INITIALIZE_FORK_SAFETY", "YES")
-    if _RUN_HOME not in os.environ:
+    if of_run.VARIABLE not in os.environ:
         home = Path(tempfile.mkdtemp(prefix="astraeus-test-"))
         home.chmod(0o711)
-        os.environ[_RUN_HOME] = str(home)
+        os.environ[of_run.VARIABLE] = str(home)
         config.stash[_OWNED] = home
 
 
@@ -41,13 +40,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if home is not None:
         embedded.stop(home)
         shutil.rmtree(home, ignore_errors=True)
-        os.environ.pop(_RUN_HOME, None)
+        os.environ.pop(of_run.VARIABLE, None)
 
 
 @pytest.fixture(scope="session")
 def run_home() -> Path:
     """Return the folder that all workers of this run share."""
-    return Path(os.environ[_RUN_HOME])
+    return of_run.run_home()
 
 
 @pytest.fixture(scope="session")

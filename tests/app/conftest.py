@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -24,7 +21,6 @@ from astraeus_pipeline.contracts import AWS_RESOURCES, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched
 from astraeus_pipeline.contracts.people import ROLES, Grant, Role
-from astraeus_pipeline.orchestration.transform import PROJECT
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import sessions, users
 from astraeus_pipeline.warehouse.engine import Database
@@ -32,6 +28,7 @@ from astraeus_pipeline.warehouse.landing import LandingStore, StoredPayload
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from tests.fixtures.charges import batch, charge, fetched, payload
 from tests.fixtures.estate import add_focus_account, installed
+from tests.fixtures.parsed import parsed_for, run_dbt
 
 TODAY = datetime.now(UTC).date()
 THROUGH = TODAY - timedelta(days=1)
@@ -56,7 +53,7 @@ def marts(
             take_inventory(module_database, "acme", day, _acme(day))
             take_inventory(module_database, "beta", day, _beta())
         add_people(module_database)
-        build(home)
+        build(module_database, home)
         forget()
         yield module_database
     forget()
@@ -66,7 +63,7 @@ def marts(
 def empty(database: Database, tmp_path: Path) -> Iterator[Database]:
     with installed(database, tmp_path):
         add_people(database)
-        build(tmp_path)
+        build(database, tmp_path)
         forget()
         yield database
     forget()
@@ -96,21 +93,11 @@ def ask(statement: Statement, who: str = "admin") -> list[dict[str, Any]]:
     return execute.run(statement, user_of(who)["session"])
 
 
-def build(home: Path) -> None:
-    """Build the marts with dbt as it is installed here."""
-    done = subprocess.run(
-        [
-            *(str(Path(sys.executable).with_name("dbt")), "build", "--quiet"),
-            *("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"),
-            *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
-            *("--target-path", str(home / "target"), "--log-path", str(home / "logs")),
-        ],
-        env=os.environ.copy(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
+def build(database: Database, home: Path) -> None:
+    """Build the marts as of today."""
+    models = ("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+    results = run_dbt(parsed_for(database), home / "target", models).results
+    assert {each.node.name: each.message for each in results if each.status != "success"} == {}
 
 
 def forget() -> None:

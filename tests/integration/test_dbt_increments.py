@@ -20,12 +20,13 @@ from astraeus_pipeline.contracts import AWS_RESOURCES, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.openai import OPENAI_COSTS
 from astraeus_pipeline.orchestration import sensors
+from astraeus_pipeline.orchestration.manifest import PROJECT
 from astraeus_pipeline.warehouse import acceptances
 from astraeus_pipeline.warehouse.acceptances import Acceptance
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from tests.fixtures.charges import batch, charge, fetched, payload
-from tests.fixtures.dbt import PROJECT, TODAY, Warehouse, warehouse
+from tests.fixtures.dbt import TODAY, Warehouse, warehouse
 
 pytestmark = pytest.mark.integration
 

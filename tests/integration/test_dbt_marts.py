@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
 
 from astraeus_pipeline.conformance.export import (
     export_charges,
@@ -23,11 +23,11 @@ from astraeus_pipeline.contracts import AWS_COSTS, FOCUS_COSTS, RawTable
 from astraeus_pipeline.contracts.columns import arrow_type
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Reject, RowBatch
-from astraeus_pipeline.orchestration.manifest import PROJECT
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, LoadResult, load
 from tests.fixtures.charges import batch, charge, fetched, payload
 from tests.fixtures.estate import add_focus_account, installed
+from tests.fixtures.parsed import parsed_for, run_dbt
 
 pytestmark = pytest.mark.integration
 
@@ -44,6 +44,7 @@ class Warehouse:
 
     database: Database
     home: Path
+    project: Manifest
     deliveries: int = 0
 
     def deliver(
@@ -66,14 +67,9 @@ class Warehouse:
 
     def dbt(self, *words: str) -> dict[str, str]:
         """Run dbt and return the status of each node by name."""
-        folders = ("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT))
-        places = ("--target-path", str(self.home / "target"), "--log-path", str(self.home / "log"))
-        done = dbtRunner().invoke(
-            [*words, *folders, *places, "--quiet", "--vars", f"{{today: '{TODAY}'}}"]
-        )
-        assert done.exception is None, done.exception
-        result: Any = done.result
-        return {each.node.name: str(each.status) for each in result.results}
+        target = self.home / "target"
+        results = run_dbt(self.project, target, [*words, "--vars", f"{{today: '{TODAY}'}}"])
+        return {each.node.name: str(each.status) for each in results}
 
     def build(self) -> None:
         """Build everything; no test may fail, warnings may."""
@@ -124,7 +120,7 @@ def warehouse(
     home = tmp_path_factory.mktemp("home")
     with installed(module_database, home) as settings:
         add_focus_account(module_database, settings, "acme", home / "acme")
-        made = Warehouse(module_database, home)
+        made = Warehouse(module_database, home, parsed_for(module_database))
         made.deliver([focus(FIRST, "1.10"), focus(SECOND, "2.20"), focus(THIRD, "3.30")])
         made.deliver(_aws_rows(), table=AWS_COSTS, account="cloud", controls=_controls())
         made.deliver(_odd_rows(), account="odd")

@@ -20,12 +20,13 @@ from psycopg import sql
 
 from astraeus_pipeline.contracts import RAW_TABLES, RawTable
 from astraeus_pipeline.contracts.columns import Column
+from astraeus_pipeline.orchestration.manifest import PROJECT
 from astraeus_pipeline.providers.registry import PROVIDERS
 from astraeus_pipeline.warehouse import ddl, history
 from astraeus_pipeline.warehouse.copy import RowOwner
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.survey import Slice
-from tests.fixtures.dbt import PROJECT, Warehouse, warehouse
+from tests.fixtures.dbt import Warehouse, warehouse
 
 pytestmark = pytest.mark.integration
 
