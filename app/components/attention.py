@@ -1,4 +1,4 @@
-"""What needs a person: late accounts, days held back, bills that do not tie out, restatements."""
+"""What needs a person: feeds, days held back, residuals, alerts, anomalies, restatements."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ _COMPARED: Final = {
     "ledger_vs_raw": "the delivery and the rows that stand",
     "raw_vs_staging": "raw and mapped rows",
 }
+_REASONS: Final = {
+    "spike": "A spike",
+    "shift": "A lasting change",
+    "new_service": "A new service",
+}
 _SHOWN: Final = 6
 
 
@@ -47,7 +52,7 @@ def draw(items: Sequence[Item]) -> None:
     if not items:
         st.markdown(
             ":green-badge[:material/check: All well] Every account has delivered, every day ties"
-            " out, nothing was restated in 14 days."
+            " out, no rule is broken, nothing is unusual, nothing was restated in 14 days."
         )
     for item in items[:_SHOWN]:
         st.markdown(f":{item.color}-badge[:material/{item.icon}: {item.badge}] {item.title}")
@@ -114,6 +119,50 @@ def restated(rows: Sequence[dict[str, Any]]) -> list[Item]:
         )
         for row in rows
     ]
+
+
+def anomalies(rows: Sequence[dict[str, Any]]) -> list[Item]:
+    """Name the costs that were not to be expected and that nobody has looked at."""
+    return [
+        Item(
+            row["severity"].capitalize(),
+            "show_chart",
+            "red" if row["severity"] in ("critical", "high") else "orange",
+            f"**{formats.escaped(row['service_name'] or row['account_id'])}**:"
+            f" {_signed(row['excess_cost'], row['billing_currency'])} beyond what was expected",
+            f"{_REASONS.get(row['reason'], row['reason'])} in {row['account_id']}, {_range(row)}",
+        )
+        for row in rows
+    ]
+
+
+def breaches(rows: Sequence[dict[str, Any]]) -> list[Item]:
+    """Name the rules whose thresholds are crossed."""
+    return [
+        Item(
+            "Alert",
+            "notifications_active",
+            "red" if row["severity"] == "critical" else "orange",
+            f"**{formats.escaped(row['rule_name'])}**",
+            f"{_observed(row)}, {_range(row)}",
+        )
+        for row in rows
+    ]
+
+
+def _observed(row: dict[str, Any]) -> str:
+    values = [
+        formats.money(value, row["billing_currency"])
+        if row["unit"] == "currency"
+        else f"{formats.spelled(value)} {row['unit']}"
+        for value in (row["observed_value"], row["threshold_value"])
+        if value is not None
+    ]
+    return " against ".join(values)
+
+
+def _signed(amount: Any, currency: str) -> str:
+    return ("+" if amount > 0 else "") + formats.money(amount, currency)
 
 
 def _days(number: int) -> str:

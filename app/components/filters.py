@@ -11,7 +11,7 @@ from app.components import formats, links, scope
 from app.components.cache import ask
 from app.components.scope import Scope
 from app.queries.catalog import DIMENSIONS, Dimension
-from app.queries.compiler import compile_members
+from app.queries.compiler import Filters, compile_members
 from astraeus_pipeline.contracts.days import DayRange
 
 # Provider and account filter every page, from the sidebar.
@@ -25,8 +25,6 @@ DRILL: Final = {
     "sub_account": "service",
     "charge": "service",
 }
-
-Filters = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def days(default: tuple[date, date]) -> DayRange:

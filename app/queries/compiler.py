@@ -8,20 +8,20 @@ from typing import Any
 from app.queries.catalog import DIMENSIONS, GRAINS, METRICS, SOURCE, Basis, Grain
 from astraeus_pipeline.contracts.days import DayRange
 
+# By dimension key, the values wanted, with the catalogue's word for null.
+Filters = tuple[tuple[str, tuple[str, ...]], ...]
+
 
 @dataclass(frozen=True)
 class CostQuery:
-    """Costs of days in one currency, grouped by at most a grain and some dimensions.
-
-    `filters` maps dimension keys to the values wanted, with the catalogue's word for null.
-    """
+    """Costs of days in one currency, grouped by at most a grain and some dimensions."""
 
     days: DayRange
     currency: str
     basis: Basis = "billed"
     group_by: tuple[str, ...] = ()
     grain: Grain | None = None
-    filters: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    filters: Filters = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def slice_of(query: CostQuery) -> tuple[str, dict[str, Any]]:
     conditions = [
         "costs.usage_date between :first and :last",
         "costs.billing_currency = :currency",
-        *_conditions(query, parameters),
+        *conditions_of(query.filters, parameters),
     ]
     return " and ".join(conditions), parameters
 
@@ -87,9 +87,13 @@ def _groups(query: CostQuery, parameters: dict[str, Any]) -> list[tuple[str, str
     return groups
 
 
-def _conditions(query: CostQuery, parameters: dict[str, Any]) -> list[str]:
+def conditions_of(filters: Filters, parameters: dict[str, Any]) -> list[str]:
+    """Return the conditions of filters over `costs` and `accounts`; bind their values.
+
+    Raises: KeyError for a dimension that the catalogue does not have.
+    """
     conditions = []
-    for key, values in query.filters:
+    for key, values in filters:
         dimension = DIMENSIONS[key]
         parameters[f"missing_{key}"] = dimension.missing
         parameters[f"wanted_{key}"] = list(values)

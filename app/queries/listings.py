@@ -51,3 +51,24 @@ RESIDUALS: Final = _fixed(
     " from marts.fct_reconciliations where state = 'blocked' and currency is not null"
     " group by 1, 2 order by 1, 2"
 )
+
+ANOMALIES: Final = _fixed(
+    "select anomaly_id, kind, account_id, service_name, billing_currency, severity, reason,"
+    " start_date as first_day, end_date as last_day, flagged_days as days, excess_cost"
+    " from marts.fct_cost_anomalies where state = 'open'"
+    # Their accounts say the same again; late and missing days have lines of their own.
+    " and kind = 'cost' and scope = 'service'"
+    " and end_date > (select max(usage_date) from marts.fct_daily_costs) - 14"
+    " order by array_position(array['critical', 'high', 'medium', 'low'], severity),"
+    " abs(excess_cost) desc limit 50"
+)
+
+BREACHES: Final = _fixed(
+    "select breach_id, rule_name, kind, severity, scope_key, period_start as first_day,"
+    " period_end as last_day, observed_value, threshold_value, unit, billing_currency"
+    " from marts.fct_threshold_breaches where severity in ('warning', 'critical')"
+    # The kinds that have lines of their own.
+    " and kind not in ('anomaly', 'stale_feed', 'residual')"
+    " and period_end >= (select max(usage_date) from marts.fct_daily_costs) - 7"
+    " order by severity, usage_date desc limit 50"
+)

@@ -61,6 +61,11 @@ def change(now: Decimal, before: Decimal | None) -> tuple[Decimal | None, Decima
     return delta, delta * _HUNDRED / abs(before) if before else None
 
 
+def points(now: Decimal | None, before: Decimal | None) -> Decimal | None:
+    """Return how many percentage points a share has moved; None where either is unknown."""
+    return None if now is None or before is None else now - before
+
+
 def movers(groups: Sequence[GroupCost], limit: int) -> list[GroupCost]:
     """Return the groups that changed most, in either direction."""
     changed = [each for each in groups if each.change]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import cards, charts, filters, formats, header, links, states
+from app.components import cards, charts, drivers, filters, formats, header, links, states
 from app.components.cache import ask
 from app.components.scope import Scope
 from app.components.tables import group_table, plain_table
@@ -52,6 +52,8 @@ def page(scope: Scope) -> None:
         _cards(scope, choice, groups, now, before)
         with st.container(border=True):
             _chart(scope, choice, groups, by_period)
+        with st.container(border=True), states.guarded("The drivers"):
+            _drivers(scope, choice, now, before)
         with st.container(border=True):
             _table(scope, choice, groups, by_period)
 
@@ -190,6 +192,20 @@ def _chart(
     below = filters.DRILL.get(dimension.key)
     if below and style == _STYLES[0]:
         st.caption(f"Select a segment to see it by {DIMENSIONS[below].label.lower()}.")
+
+
+def _drivers(
+    scope: Scope,
+    choice: Choice,
+    now: list[dict[str, Any]],
+    before: list[dict[str, Any]] | None,
+) -> None:
+    with st.expander(
+        "Why it changed", icon=":material/waterfall_chart:", key="why", on_change="rerun"
+    ) as why:
+        if why.open:
+            former = None if before is None else tables.total(before)
+            drivers.draw(scope, choice.query, choice.compared, tables.total(now), former)
 
 
 def _table(

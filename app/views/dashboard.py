@@ -1,13 +1,15 @@
-"""Dashboard: the month so far, the last four weeks, what changed, what needs attention."""
+"""Dashboard: the month, its forecast and budget, what changed, what needs attention."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import streamlit as st
 
 from app.components import attention, cards, charts, formats, header, links, scope, states
+from app.components import month as month_parts
 from app.components.cache import ask
 from app.components.scope import Scope
 from app.components.tables import group_table
@@ -31,26 +33,24 @@ def page(current: Scope) -> None:
             return
         _cards(current, month, before, weeks)
     left, right = st.columns([5, 3])
-    with left.container(border=True, height="stretch"), states.guarded("The daily cost"):
-        _daily(current, weeks)
+    with left.container(border=True, height="stretch"), states.guarded("The month's burn"):
+        _burn(current, month)
     with right.container(border=True, height="stretch"), states.guarded("The biggest changes"):
         _changes(current, month, before)
     left, right = st.columns([5, 3])
-    with left.container(border=True, height="stretch"), states.guarded("The providers"):
-        _providers(current, weeks)
+    with left.container(border=True, height="stretch"), states.guarded("The daily cost"):
+        _daily(current, weeks)
     with right.container(border=True, height="stretch"), states.guarded("What needs attention"):
         _attention(current)
+    with st.container(border=True), states.guarded("The providers"):
+        _providers(current, weeks)
 
 
 def _cards(current: Scope, month: DayRange, before: DayRange, weeks: DayRange) -> None:
     currency = current.currency
     daily = _asked(current, weeks, (), by_day=True)
-    spark = tables.line(daily, list(weeks))
     now, then = _asked(current, month, ()), _asked(current, before, ())
-    earlier = periods.days_before(weeks)
-    last, week_ago = current.through, current.through - timedelta(days=7)
-    latest = tables.total(row for row in daily if row["period"] == last)
-    former = [row for row in daily if row["period"] == week_ago]
+    whole = _asked(replace(current, basis="effective"), _last_month(month), ())
     with cards.grid():
         cards.cost(
             "Month to date",
@@ -58,47 +58,37 @@ def _cards(current: Scope, month: DayRange, before: DayRange, weeks: DayRange) -
             tables.total(then) if then else None,
             currency,
             versus=periods.versus(month, before),
-            spark=spark,
+            spark=tables.line(daily, list(weeks)),
             help_text=f"{periods.spell(month)}. The line is the last {WEEKS} days.",
         )
-        past = _asked(current, earlier, ())
-        cards.cost(
-            f"Last {WEEKS} days",
-            tables.total(daily),
-            tables.total(past) if past else None,
-            currency,
-            versus=f"vs {WEEKS} days before",
-            spark=tables.running(spark),
-            help_text=f"{periods.spell(weeks)} {periods.versus(weeks, earlier)}."
-            " The line adds the days up.",
+        month_parts.forecast_card(current, month, tables.total(whole) if whole else None)
+        month_parts.budget_card(current, month)
+        month_parts.unallocated_card(current, month, before)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"{periods.spell(month)}: exactly {formats.money(tables.total(now), currency)}"
+            + (
+                f", {periods.versus(month, before)}: {formats.money(tables.total(then), currency)}."
+                if then
+                else f". No data for {periods.spell(before)}."
+            ),
+            width="stretch",
         )
-        cards.cost(
-            f"{last:%A}, {last.day} {last:%b}",
-            latest,
-            tables.total(former) if former else None,
-            currency,
-            versus=f"vs {week_ago:%A} before",
-            spark=spark[-14:],
-            help_text="The last day that every account has delivered. The line is two weeks.",
-        )
-        cards.figure(
-            "Not final yet",
-            formats.percent(tables.open_share(now) or 0),
-            formats.card(tables.open_cost(now), currency),
-            note="of the month to date",
-            arrow="off",
-            spark=tables.open_line(daily, list(weeks)),
-            help_text="What providers may still restate. The line is the share by day.",
-        )
-    st.caption(
-        f"{periods.spell(month)}: exactly {formats.money(tables.total(now), currency)}"
-        + (
-            f", {periods.versus(month, before)}: {formats.money(tables.total(then), currency)}."
-            if then
-            else f". No data for {periods.spell(before)}."
-        )
+        links.trace(month, current.filters)
+
+
+def _burn(current: Scope, through: DayRange) -> None:
+    effective = replace(current, basis="effective")
+    month_parts.burn(
+        current,
+        through,
+        _asked(effective, through, (), by_day=True),
+        _asked(effective, _last_month(through), (), by_day=True),
     )
-    links.trace(month, current.filters)
+
+
+def _last_month(month: DayRange) -> DayRange:
+    return DayRange.of_month(month.first - timedelta(days=1))
 
 
 def _daily(current: Scope, weeks: DayRange) -> None:
@@ -176,6 +166,8 @@ def _attention(current: Scope) -> None:
             *attention.late(header.late_accounts(current), current.through),
             *attention.held_back(ask(listings.HELD_BACK)),
             *attention.residuals(ask(listings.RESIDUALS)),
+            *attention.breaches(ask(listings.BREACHES)),
+            *attention.anomalies(ask(listings.ANOMALIES)),
             *attention.restated(ask(listings.RESTATED)),
         ]
     )

@@ -1,0 +1,137 @@
+"""What a change of costs is made of: a waterfall of its drivers, and the services behind each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from app.components import charts, formats, palette
+from app.components.cache import ask
+from app.components.scope import Scope
+from app.queries import drivers, periods
+from app.queries.compiler import CostQuery
+from app.queries.drivers import Step
+from astraeus_pipeline.contracts.days import DayRange
+
+_SERVICES: Final = 15
+_MEANING: Final = (
+    "New and gone: what only one of the periods has. Usage: more or less of the same, at the price"
+    " before. Prices: the same usage, at another price. Commitments: their fees and unused parts,"
+    " and what they save. All of them add up to the change exactly."
+)
+
+
+def draw(
+    scope: Scope, query: CostQuery, compared: DayRange | None, now: Decimal, before: Decimal | None
+) -> None:
+    """Draw the drivers between the days compared and the days of the query."""
+    if compared is None or before is None:
+        st.caption("Nothing to compare with: choose days that have data before them.")
+        return
+    if not drivers.can_explain(query):
+        st.caption("Drivers cannot be told for costs without a service, region or account.")
+        return
+    rows = ask(drivers.compile_drivers(query, compared, scope.known))
+    steps = drivers.waterfall(rows, before, now)
+    st.caption(f"{periods.spell(query.days)} {periods.versus(query.days, compared)}. {_MEANING}")
+    _waterfall(scope.currency, steps)
+    left = drivers.residual(steps)
+    if left:
+        st.warning(
+            f"The drivers miss the change by {formats.spelled(left)} {scope.currency}:"
+            " please report this.",
+            icon=":material/balance:",
+        )
+    _services(scope, query, compared)
+
+
+def _waterfall(currency: str, steps: Sequence[Step]) -> None:
+    slots = palette.slots(charts.theme())
+    up, down, whole = slots[1], slots[2], slots[8]
+    frame = pd.DataFrame(
+        [
+            {
+                "label": step.label,
+                "start": float(step.start),
+                "end": float(step.end),
+                "amount": formats.exact(step.amount, currency),
+                "kind": "total" if step.is_total else "more" if step.amount > 0 else "less",
+                "text": formats.card(step.amount, currency)
+                if step.is_total
+                else formats.signed(step.amount, currency),
+                "top": float(max(step.start, step.end)),
+            }
+            for step in steps
+        ]
+    )
+    x = alt.X(
+        "label:N",
+        title=None,
+        sort=[step.label for step in steps],
+        axis=alt.Axis(labelAngle=0, labelLimit=110, ticks=False, labelPadding=8),
+    )
+    bars = (
+        alt.Chart(frame)
+        .mark_bar(cornerRadius=2)
+        .encode(
+            x=x,
+            y=alt.Y("start:Q", title=None, axis=charts.money_axis(currency)),
+            y2="end:Q",
+            color=alt.Color(
+                "kind:N",
+                scale=alt.Scale(domain=["total", "more", "less"], range=[whole, up, down]),
+                legend=None,
+            ),
+            tooltip=[alt.Tooltip("label:N", title=""), alt.Tooltip("amount:N", title=currency)],
+        )
+    )
+    words = (
+        alt.Chart(frame)
+        .mark_text(dy=-8, fontSize=12, color=palette.INK[charts.theme()])
+        .encode(x=x, y="top:Q", text="text:N")
+    )
+    largest = max(steps[1:-1], key=lambda step: abs(step.amount), default=None)
+    finding = (
+        "Nothing changed."
+        if largest is None
+        else f"The largest driver is {largest.label.lower()}:"
+        f" {formats.exact(largest.amount, currency)}."
+    )
+    charts.legend(["Costs more", "Costs less"], [up, down])
+    st.altair_chart(
+        charts.styled(
+            alt.layer(bars, words).properties(
+                height=280, padding={"left": 0, "top": 14, "right": 4, "bottom": 0}
+            )
+        ),
+        key="drivers",
+        alt=f"From {formats.exact(steps[0].amount, currency)} to"
+        f" {formats.exact(steps[-1].amount, currency)}. {finding}",
+        width="stretch",
+    )
+
+
+def _services(scope: Scope, query: CostQuery, compared: DayRange) -> None:
+    rows = ask(drivers.compile_drivers(query, compared, scope.known, by_service=True))
+    change = f"Change ({scope.currency})"
+    st.dataframe(
+        [
+            {
+                "Service": row["service"] or "No service",
+                "Driver": drivers.DRIVERS.get(row["driver"], row["driver"]),
+                change: row["delta"],
+            }
+            for row in rows[:_SERVICES]
+        ],
+        hide_index=True,
+        height="content",
+        column_config={change: st.column_config.NumberColumn(format="%+,.2f")},
+        alt="The largest drivers by service",
+    )
+    if len(rows) > _SERVICES:
+        st.caption(f"The largest {_SERVICES} of {len(rows)}.")
