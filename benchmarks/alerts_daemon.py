@@ -36,7 +36,7 @@ from tests.fixtures.dbt import warehouse
 from tests.fixtures.receivers import mail_address, mail_server, webhook
 
 _PATIENCE: Final = 300.0  # seconds for a daemon to start and its sensor to tick
-_WINDOW: Final = 0.12  # seconds in which the messages of a round leave
+_WINDOW: Final = 0.5  # seconds in which the messages of a round leave
 
 
 class Daemon:

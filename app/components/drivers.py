@@ -53,11 +53,12 @@ def draw(
 def _waterfall(currency: str, steps: Sequence[Step]) -> None:
     slots = palette.slots(charts.theme())
     up, down, whole = slots[1], slots[2], slots[8]
+    low, high = _view(steps)
     frame = pd.DataFrame(
         [
             {
                 "label": step.label,
-                "start": float(step.start),
+                "start": low if step.is_total else float(step.start),
                 "end": float(step.end),
                 "amount": formats.exact(step.amount, currency),
                 "kind": "total" if step.is_total else "more" if step.amount > 0 else "less",
@@ -69,19 +70,25 @@ def _waterfall(currency: str, steps: Sequence[Step]) -> None:
             for step in steps
         ]
     )
-    x = alt.X(
+    # Lying, so that names and amounts have room on a phone too.
+    y = alt.Y(
         "label:N",
         title=None,
         sort=[step.label for step in steps],
-        axis=alt.Axis(labelAngle=0, labelLimit=110, ticks=False, labelPadding=8),
+        axis=alt.Axis(labelLimit=150, ticks=False, domain=False, labelPadding=8),
     )
     bars = (
         alt.Chart(frame)
-        .mark_bar(cornerRadius=2)
+        .mark_bar(cornerRadius=2, height=18)
         .encode(
-            x=x,
-            y=alt.Y("start:Q", title=None, axis=charts.money_axis(currency)),
-            y2="end:Q",
+            y=y,
+            x=alt.X(
+                "start:Q",
+                title=None,
+                axis=charts.money_axis(currency),
+                scale=alt.Scale(domain=[low, high], nice=False),
+            ),
+            x2="end:Q",
             color=alt.Color(
                 "kind:N",
                 scale=alt.Scale(domain=["total", "more", "less"], range=[whole, up, down]),
@@ -92,8 +99,8 @@ def _waterfall(currency: str, steps: Sequence[Step]) -> None:
     )
     words = (
         alt.Chart(frame)
-        .mark_text(dy=-8, fontSize=12, color=palette.INK[charts.theme()])
-        .encode(x=x, y="top:Q", text="text:N")
+        .mark_text(dx=6, align="left", fontSize=12, color=palette.INK[charts.theme()])
+        .encode(y=y, x="top:Q", text="text:N")
     )
     largest = max(steps[1:-1], key=lambda step: abs(step.amount), default=None)
     finding = (
@@ -103,10 +110,12 @@ def _waterfall(currency: str, steps: Sequence[Step]) -> None:
         f" {formats.exact(largest.amount, currency)}."
     )
     charts.legend(["Costs more", "Costs less"], [up, down])
+    if low:
+        st.caption("The axis does not begin at zero, so that the drivers can be seen.")
     st.altair_chart(
         charts.styled(
             alt.layer(bars, words).properties(
-                height=280, padding={"left": 0, "top": 14, "right": 4, "bottom": 0}
+                height=30 * len(steps), padding={"left": 0, "top": 4, "right": 4, "bottom": 0}
             )
         ),
         key="drivers",
@@ -114,6 +123,16 @@ def _waterfall(currency: str, steps: Sequence[Step]) -> None:
         f" {formats.exact(steps[-1].amount, currency)}. {finding}",
         width="stretch",
     )
+
+
+def _view(steps: Sequence[Step]) -> tuple[float, float]:
+    """Return the part of the axis that shows the drivers: from zero only where that hides none."""
+    ends = [float(step.end) for step in steps] + [float(step.start) for step in steps[1:-1]]
+    low, high = min(ends), max(ends)
+    room = (high - low) or abs(high) or 1.0
+    bottom = low - room * 0.35
+    # To the right there is room for the amounts.
+    return (min(low, 0.0) if bottom <= 0 else bottom), max(high + room * 0.3, 0.0)
 
 
 def _services(scope: Scope, query: CostQuery, compared: DayRange) -> None:

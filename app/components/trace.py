@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import cards, formats, links
+from app.components import access, cards, formats, links
 from app.components.cache import ask
 from app.queries import export, payloads, periods, tables
 from app.queries import trace as queries
@@ -85,10 +85,10 @@ def deliveries(
                 "Charges": line["charges"],
                 "Provider's total": line["worst_state"] or "none stated",
                 "Largest residual": line["residual"],
-                "Source": line["source_name"],
-                "Loaded (UTC)": _moment(line["finished_at"]),
-                "Payload sha256": (line["payload_sha256"] or "")[:12],
                 "Delivery": line["delivery_id"],
+                "Payload sha256": (line["payload_sha256"] or "")[:12],
+                "Loaded (UTC)": _moment(line["finished_at"]),
+                "Source": line["source_name"],
             }
             for line in lines
         ],
@@ -150,12 +150,12 @@ def charges(query: CostQuery, found: dict[str, Any], chosen: dict[str, Any] | No
                 "Day": row["usage_date"],
                 "Account": row["account_id"],
                 "Service": row["service_name"],
-                "Resource": row["resource_id"],
+                cost: row["cost"],
                 "Category": row["charge_category"],
                 "What": row["charge_description"] or row["sku_id"],
                 "Quantity": row["pricing_quantity"],
                 "Unit": row["pricing_unit"],
-                cost: row["cost"],
+                "Resource": row["resource_id"],
                 "Row": row["x_row_number"],
                 "Delivery": row["x_delivery_id"],
             }
@@ -170,11 +170,11 @@ def charges(query: CostQuery, found: dict[str, Any], chosen: dict[str, Any] | No
         },
         alt=f"The dearest charges of {what}",
     )
+    if not access.may("export"):
+        return
     st.download_button(
         "CSV of the charges",
-        data=lambda: export.charges_csv(
-            ask(queries.compile_charges(query, queries.CHARGES_EXPORTED, number))
-        ),
+        data=lambda: _exported(query, number),
         file_name=f"charges_{query.days.first}_{query.days.last}_{query.currency}.csv",
         mime="text/csv",
         on_click="ignore",
@@ -182,6 +182,11 @@ def charges(query: CostQuery, found: dict[str, Any], chosen: dict[str, Any] | No
         type="tertiary",
         help=f"Every decimal, up to {queries.CHARGES_EXPORTED:,} charges",
     )
+
+
+def _exported(query: CostQuery, number: int | None) -> str:
+    access.require("export")
+    return export.charges_csv(ask(queries.compile_charges(query, queries.CHARGES_EXPORTED, number)))
 
 
 def _facts(line: dict[str, Any]) -> None:

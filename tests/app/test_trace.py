@@ -58,7 +58,7 @@ def test_the_sql_shown_answers_with_the_figure(marts: Database) -> None:
     query = CostQuery(DAYS, "USD", "effective", filters=awkward)
     [figure] = run(trace.compile_figure(query))
     with marts.connect("reader") as conn:
-        row = conn.execute(trace.spelled(trace.compile_figure(query))).fetchone()  # type: ignore[arg-type] # composed at run time
+        row = conn.execute(trace.spelled(trace.compile_figure(query))).fetchone()
     assert row is not None
     assert row[0] == figure["cost"] > 0
 

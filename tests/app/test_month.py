@@ -1,0 +1,133 @@
+"""The running month and what changed: exact arithmetic, and pages that agree with the marts."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.components import formats
+from app.queries import drivers, month, periods, tables
+from app.queries.catalog import METRICS
+from app.queries.compiler import CostQuery, compile_costs
+from app.queries.execute import run
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.warehouse.engine import Database
+from tests.app.conftest import THROUGH, forget
+from tests.app.test_pages import metric
+from tests.app.test_pages import run as open_page
+
+NOVEMBER = DayRange(date(2026, 11, 1), date(2026, 11, 30))
+amounts = st.decimals(min_value=-(10**9), max_value=10**9, places=12)
+
+
+def test_a_burn_adds_up_and_compares_with_an_even_pace() -> None:
+    rows = [
+        {"period": date(2026, 11, day), "cost": Decimal(cost)}
+        for day, cost in ((3, "20"), (1, "10.05"))
+    ]
+    first, third = month.burn(rows, NOVEMBER, Decimal(300))
+    assert (first.day.day, first.spent, first.ahead) == (1, Decimal("10.05"), Decimal("0.05"))
+    assert (third.day.day, third.spent, third.ahead) == (3, Decimal("30.05"), Decimal("0.05"))
+    assert [point.ahead for point in month.burn(rows, NOVEMBER, None)] == [None, None]
+    assert month.burn([], NOVEMBER, Decimal(300)) == []
+    assert month.over(Decimal(310), Decimal(300)) == 10
+    assert month.over(None, Decimal(300)) is None
+
+
+@given(st.dictionaries(st.sampled_from([*drivers.DRIVERS, "unheard of"]), amounts), amounts)
+def test_a_waterfall_ends_where_the_drivers_lead(
+    deltas: dict[str, Decimal], before: Decimal
+) -> None:
+    rows = [{"driver": name, "delta": delta} for name, delta in deltas.items()]
+    after = before + sum(deltas.values())
+    steps = drivers.waterfall(rows, before, after)
+    assert drivers.residual(steps) == 0
+    assert sum(step.amount for step in steps[1:-1]) == after - before
+    off = drivers.waterfall(rows, before, after + Decimal("0.01"))
+    assert drivers.residual(off) == Decimal("0.01")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("basis", METRICS)
+@pytest.mark.parametrize(
+    "filters",
+    [
+        (),
+        (("provider", ("Acme",)),),
+        (("account", ("acme",)), ("service", ("Service B",)), ("region", ("eu-1",))),
+        (("provider", ("Beta",)), ("account", ("acme",))),
+    ],
+)
+def test_drivers_sum_to_the_change(
+    marts: Database, basis: str, filters: tuple[tuple[str, tuple[str, ...]], ...]
+) -> None:
+    days = DayRange(THROUGH - timedelta(days=9), THROUGH)
+    before = DayRange(THROUGH - timedelta(days=24), THROUGH - timedelta(days=10))
+    query = CostQuery(days, "USD", basis, filters=filters)  # type: ignore[arg-type] # a key of the catalogue
+    known = [
+        {"account_id": "acme", "provider": "Acme"},
+        {"account_id": "beta", "provider": "Beta"},
+    ]
+    now, then = (
+        run(compile_costs(CostQuery(each, "USD", basis, filters=filters)))[0]["cost"] or 0  # type: ignore[arg-type] # a key of the catalogue
+        for each in (days, before)
+    )
+    for by_service in (False, True):
+        rows = run(drivers.compile_drivers(query, before, known, by_service=by_service))
+        assert tables.add_up(row["delta"] for row in rows) == now - then
+    assert bool(now - then) == ("beta" not in str(filters).lower())
+
+
+@pytest.mark.integration
+def test_the_page_says_why_costs_changed(marts: Database) -> None:
+    at = open_page("costs", ccy="USD", period="30 days")
+    at.session_state["why"] = True
+    at.run()
+    assert not at.exception and not at.error
+    assert any("add up to the change exactly" in each.value for each in at.caption)
+    assert not any("report this" in each.value for each in at.warning)
+    at = open_page("costs", ccy="USD", period="30 days", region="No region")
+    at.session_state["why"] = True
+    at.run()
+    assert any("cannot be told" in each.value for each in at.caption)
+
+
+@pytest.mark.integration
+def test_cards_without_forecast_budget_and_teams_say_so(marts: Database) -> None:
+    at = open_page()
+    assert not at.exception and not at.error
+    assert metric(at, "Month forecast") == "n/a"
+    assert metric(at, "Unallocated") == "n/a"
+    assert metric(at, "Budgets") == "none"
+
+
+@pytest.mark.integration
+def test_forecast_and_unallocated_are_the_marts(marts: Database) -> None:
+    first = THROUGH.replace(day=1)
+    with marts.connect("dbt", autocommit=True) as conn:
+        conn.execute(
+            "insert into intermediate.forecasts (series_key, scope, provider, account_id,"
+            " billing_currency, method, as_of, month, horizon, booked_cost, rest_cost)"
+            " values ('k', 'account', 'focus', 'acme', 'USD', 'test', %s, %s, 0, 100.25, 900.5)",
+            [THROUGH, first],
+        )
+        conn.execute(
+            "update marts.fct_daily_allocated_costs set team = 'shop'"
+            " where service_name = 'Service B' and billing_currency = 'USD'"
+        )
+        forget()
+        at = open_page()
+        share = run(month.compile_unallocated(DayRange(first, THROUGH), "USD", "billed", ()))[0][
+            "unallocated_percent"
+        ]
+        conn.execute("update marts.fct_daily_allocated_costs set team = null")
+        conn.execute("delete from intermediate.forecasts where series_key = 'k'")
+    forget()
+    assert metric(at, "Month forecast") == formats.card(Decimal("1000.75"), "USD")
+    assert metric(at, "Unallocated") == formats.percent(share)
+    assert 0 < share < 100
+    assert periods.PRESETS
