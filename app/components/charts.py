@@ -34,8 +34,10 @@ def costs(
     lines: bool = False,
     height: int = 300,
     on_pick: Any = None,
-) -> None:
+) -> Any:
     """Draw costs by period, stacked or as lines; figures not final have a pale fill and an outline.
+
+    Returns the chart as drawn, with a legend of its own for pictures.
 
     `steps` are all periods of the range: one without cells stays empty. `owners` are the groups
     that own the colours, in order, shown or not. `on_pick` is called when a
@@ -73,14 +75,24 @@ def costs(
     if on_pick is not None and not lines:
         chart = chart.add_params(alt.selection_point(name="pick", fields=["group"]))
         options = {"on_select": on_pick, "selection_mode": "pick"}
+    chart = chart.properties(height=height)
     st.altair_chart(
-        styled(
-            chart.properties(height=height, padding={"left": 0, "top": 6, "right": 4, "bottom": 0})
-        ),
+        styled(chart.properties(padding={"left": 0, "top": 6, "right": 4, "bottom": 0})),
         key=key,
         alt=alt_text,
         width="stretch",
         **options,
+    )
+    ink = palette.INK[theme()]
+    return styled(
+        chart.encode(
+            color=alt.Color(
+                "group:N",
+                scale=scale,
+                title=None,
+                legend=alt.Legend(labelColor=ink, symbolOpacity=1),
+            )
+        )
     )
 
 

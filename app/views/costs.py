@@ -8,14 +8,23 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import cards, charts, drivers, filters, formats, header, links, states
+from app.components import (
+    cards,
+    charts,
+    downloads,
+    drivers,
+    filters,
+    formats,
+    header,
+    links,
+    states,
+)
 from app.components.cache import ask
 from app.components.scope import Scope
 from app.components.tables import group_table, plain_table
 from app.queries import periods, tables
 from app.queries.catalog import DIMENSIONS, Dimension, Grain, dimension_of
 from app.queries.compiler import CostQuery, compile_costs
-from app.queries.export import as_csv
 from app.queries.tables import GroupCost
 from astraeus_pipeline.contracts.days import DayRange
 
@@ -174,7 +183,7 @@ def _chart(
     # Providers own their colours; other groups take them by rank.
     named = scope.provider_order if dimension.key == "provider" else ranked
     key = f"costs_{dimension.key}_{hash(choice.query)}"
-    charts.costs(
+    drawn = charts.costs(
         tables.accumulated(cells) if style == "Running total" else cells,
         tables.ordered(cells, named),
         periods.steps(days, choice.grain),
@@ -190,8 +199,12 @@ def _chart(
         on_pick=lambda: pick(key, dimension),
     )
     below = filters.DRILL.get(dimension.key)
+    hint = ""
     if below and style == _STYLES[0]:
-        st.caption(f"Select a segment to see it by {DIMENSIONS[below].label.lower()}.")
+        hint = f"Select a segment to see it by {DIMENSIONS[below].label.lower()}."
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(hint, width="stretch")
+        downloads.picture(choice.query, drawn, f"Cost by {dimension.label.lower()}", scope)
 
 
 def _drivers(
@@ -216,16 +229,7 @@ def _table(
     columns = _COLUMNS if compared else _COLUMNS[:2]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Breakdown", anchor=False, width="stretch")
-        st.download_button(
-            "CSV",
-            data=lambda: as_csv(groups, label, currency, whole),
-            file_name=f"costs_{dimension.key}_{days.first}_{days.last}_{currency}.csv",
-            mime="text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-            type="tertiary",
-            help="The whole table with every decimal",
-        )
+        downloads.table(scope, choice.query, compared, dimension, groups, whole)
     key = f"table_{dimension.key}_{hash(choice.query)}"
     group_table(
         groups,

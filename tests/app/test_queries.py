@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import re
+import zipfile
 from datetime import date
 from decimal import Decimal
 
@@ -13,6 +16,7 @@ from app.queries.catalog import DIMENSIONS, METRICS, PROVIDER_NAME
 from app.queries.compiler import CostQuery, compile_costs
 from app.queries.execute import run
 from app.queries.export import as_csv, safe
+from app.queries.workbook import workbook
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.providers.registry import PROVIDERS
 from astraeus_pipeline.warehouse.engine import Database
@@ -170,3 +174,27 @@ def test_covered_days_are_those_between_first_and_last_delivery() -> None:
 
 def test_names_cannot_be_markup() -> None:
     assert formats.escaped("![x](http://e) $1$") == r"\!\[x\]\(http\://e\) \$1\$"
+
+
+def test_a_workbook_sums_to_its_total_and_keeps_every_decimal() -> None:
+    groups = tables.compare(
+        "service",
+        [
+            {"service": "=1+1", "cost": Decimal("0.123456789123456789")},
+            {"service": "Compute", "cost": Decimal("1000.01")},
+        ],
+        [{"service": "Compute", "cost": Decimal(900)}],
+    )
+    whole = tables.add_up(each.cost for each in groups)
+    made = workbook(groups, "Service", "USD", whole, {"Basis": "Billed", "SQL": "select 1"})
+    with zipfile.ZipFile(io.BytesIO(made)) as archive:
+        names = archive.namelist()
+        texts = archive.read("xl/sharedStrings.xml").decode()
+        sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+    assert "xl/worksheets/sheet2.xml" in names
+    assert "<t>0.123456789123456789</t>" in texts and "<t>'=1+1</t>" in texts
+    assert f"<t>{whole}</t>" in texts
+    assert "<f>" not in sheet  # nothing that a spreadsheet would run
+    numbers = [float(each) for each in re.findall(r'r="B\d+" s="\d+"><v>([^<]+)</v>', sheet)]
+    assert len(numbers) == 3
+    assert sum(numbers[:-1]) == pytest.approx(numbers[-1]) == pytest.approx(float(whole))
