@@ -41,6 +41,7 @@ pages = st.navigation(
             st.Page(
                 "views/budgets.py", title="Budgets and alerts", icon=":material/notifications:"
             ),
+            st.Page("views/accounts.py", title="Accounts", icon=":material/cloud_sync:"),
         ],
     }
 )

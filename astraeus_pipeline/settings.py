@@ -51,7 +51,8 @@ class Settings(BaseSettings):
         default=None, description="Where people reach the app; links in alerts lead there"
     )
     dagster_url: str | None = Field(
-        default=None, description="Where the data team reaches Dagster; links to runs lead there"
+        default=None,
+        description="Where Dagster's web server is: links to runs lead there, the app asks it for days",
     )
     executor: Literal["in_process", "multiprocess"] = "in_process"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -194,7 +194,7 @@ def _thresholds(standing: Mapping[str, Any]) -> None:
     st.table(
         [
             {
-                "At": f"{formats.percent(row['percent'])} {row['basis']}",
+                "At": f"{formats.spelled(row['percent'])}% {row['basis']}",
                 "Amount": formats.money(row["threshold_amount"], standing["billing_currency"]),
                 "Reached": _reached(row),
             }

@@ -252,4 +252,6 @@ def _ending(budget_id: int, standing: Mapping[str, Any], prefix: str) -> None:
             writing.attempt("budgets", lambda actor: records.end(budget_id, last, actor))
         )
     if is_removing:
-        drawers.finish(writing.attempt("budgets", lambda actor: records.remove(budget_id, actor)))
+        drawers.finish(
+            writing.attempt("budgets", lambda actor: records.remove(budget_id, actor))
+        )

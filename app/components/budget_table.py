@@ -27,7 +27,6 @@ def draw(rows: Sequence[dict[str, Any]], *, key: str, on_select: Any) -> None:
                 "Passed on": row["passed_on"],
                 "Pace": budget_words.PACES.get(row["pace_state"]),
                 "Owner": row["owner"],
-                "Period": budget_words.period(row),
             }
             for row in rows
         ],
@@ -39,29 +38,28 @@ def draw(rows: Sequence[dict[str, Any]], *, key: str, on_select: Any) -> None:
         selection_mode="single-row",
         alt="Budgets, the worst first; the same as text below",
         column_config={
-            "Budget": st.column_config.TextColumn(width=190, pinned=True),
+            "Budget": st.column_config.TextColumn(width=172, pinned=True),
             "State": st.column_config.MultiselectColumn(
-                width=108, options=list(_COLORS), color=list(_COLORS.values())
+                width=116, options=list(_COLORS), color=list(_COLORS.values())
             ),
             "Used": st.column_config.ProgressColumn(
                 format="%.1f%%", min_value=0, max_value=100, color="primary", width=118
             ),
-            "Amount": st.column_config.NumberColumn(format="%,.2f", width=92),
-            "Actual": st.column_config.NumberColumn(format="%,.2f", width=92),
+            "Amount": st.column_config.NumberColumn(format="%,.2f", width=88),
+            "Actual": st.column_config.NumberColumn(format="%,.2f", width=88),
             "Forecast": st.column_config.NumberColumn(
-                format="%,.2f", width=92, help="Of the whole period: booked and still to come"
+                format="%,.2f", width=88, help="Of the whole period: booked and still to come"
             ),
-            "Cur.": st.column_config.TextColumn(width=48, help="Billing currency of the amounts"),
+            "Cur.": st.column_config.TextColumn(width=46, help="Billing currency of the amounts"),
             "Passed on": st.column_config.DateColumn(
                 format="D MMM YYYY",
                 width=100,
                 help="First day above the amount, or when that is expected",
             ),
             "Pace": st.column_config.TextColumn(
-                width=86, help="Settled cost against the share of days that have settled"
+                width=68, help="Settled cost against the share of days that have settled"
             ),
             "Owner": st.column_config.TextColumn(width=74),
-            "Period": st.column_config.TextColumn(width=80),
         },
     )
 

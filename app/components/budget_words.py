@@ -18,7 +18,7 @@ STATES: Final[dict[str, tuple[str, Color, str]]] = {
     "on_track": ("On track", "green", "spent and forecast cost lie below the amount"),
     "no_data": ("No data", "gray", "no day of the period has come yet"),
 }
-PACES: Final = {"above": "Above even", "even": "Even", "below": "Below even"}
+PACES: Final = {"above": "Above", "even": "Even", "below": "Below"}
 _PERIODS: Final = {"month": "Month", "quarter": "Quarter", "year": "Year"}
 
 

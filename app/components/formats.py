@@ -45,6 +45,16 @@ def percent(value: Decimal | int | None, *, with_sign: bool = False) -> str:
     return f"{plus}{_rounded(Decimal(value), 1):,}%"
 
 
+def decimal(value: float | str | None) -> Decimal | None:
+    """Return a number of a JSON document as a decimal, None where it has none."""
+    return None if value is None else Decimal(str(value))
+
+
+def percent_of(share: Decimal | None) -> str:
+    """Spell a share, 1 for all of it, in percent."""
+    return percent(None if share is None else share * 100)
+
+
 def points(value: Decimal | None) -> str:
     """Spell a difference of shares: +1.2 pp."""
     return "n/a" if value is None else f"{'+' if value > 0 else ''}{_rounded(value, 1):,} pp"

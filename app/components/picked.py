@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+
+from app.components import links
 
 
 def choose(table_key: str, parameter: str, ids: Sequence[Any]) -> None:
@@ -18,6 +20,14 @@ def choose(table_key: str, parameter: str, ids: Sequence[Any]) -> None:
 def of(parameter: str) -> str | None:
     """Return the id that the address names."""
     return st.query_params.get(parameter)
+
+
+def row_of(parameter: str, rows: Sequence[Mapping[str, Any]], column: str) -> Mapping[str, Any]:
+    """Return the row that the address names, the first without one; say if it is not there."""
+    asked = of(parameter)
+    found = [row for row in rows if str(row[column]) == asked]
+    links.check({parameter: [asked] if asked and found else []})
+    return found[0] if found else rows[0]
 
 
 def close(parameter: str) -> None:

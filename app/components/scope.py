@@ -37,6 +37,18 @@ class Scope:
         """All providers in the order that owns the colours, whatever is filtered."""
         return list(dict.fromkeys(row["provider"] for row in self.known))
 
+    @property
+    def account_ids(self) -> tuple[str, ...] | None:
+        """The accounts that the filters leave; None where nothing is filtered."""
+        if not self.providers and not self.accounts:
+            return None
+        return tuple(
+            row["account_id"]
+            for row in self.known
+            if (not self.providers or row["provider"] in self.providers)
+            and (not self.accounts or row["account_id"] in self.accounts)
+        )
+
     def sentence(self) -> str:
         """Say in words what the figures cover, as Markdown."""
         where = ", ".join(map(formats.escaped, (*self.providers, *self.accounts)))

@@ -57,6 +57,16 @@ def no_budget() -> None:
     )
 
 
+def nothing_here(sentence: str) -> None:
+    """Say that a list is empty, and that this is no failure."""
+    st.info(sentence, icon=":material/check:")
+
+
+def no_account_matches() -> None:
+    """Say that the sidebar's filters leave no account."""
+    st.info("No account matches the filters of the sidebar.", icon=":material/filter_alt_off:")
+
+
 def not_final(share: str, amount: str) -> None:
     """Say that part of the figures is estimated."""
     st.caption(f"{formats.escaped(amount)} ({share}) is not final: providers may still restate it.")

@@ -35,6 +35,11 @@ def attempt(permission: Permission, change: Callable[[str], str]) -> bool:
     return True
 
 
+def act(permission: Permission, change: Callable[[str], str]) -> None:
+    """Make a change as `attempt` does; for callbacks, which return nothing."""
+    attempt(permission, change)
+
+
 def say() -> None:
     """Say what became of the last change, once."""
     kind, sentence = st.session_state.pop("notice", (None, ""))

@@ -8,14 +8,17 @@ from typing import Any, Final
 import streamlit as st
 
 from app.components import (
+    alert_list,
     budget_detail,
     budget_form,
     budget_table,
     budget_words,
     cards,
     header,
+    incidents,
     links,
     picked,
+    savings_list,
     states,
     writing,
 )
@@ -23,7 +26,7 @@ from app.components.cache import ask_now
 from app.components.scope import Scope
 from app.queries import budgets
 
-TABS: Final = ("Budgets",)
+TABS: Final = ("Budgets", "Alerts", "Anomalies", "Savings")
 
 
 def page(scope: Scope) -> None:
@@ -37,7 +40,7 @@ def page(scope: Scope) -> None:
     writing.say()
     tabs = st.tabs(TABS, key="tab", bind="query-params")
     links.check({"tab": [str(st.session_state.get("tab") or TABS[0])]})
-    bodies = (_budgets,)
+    bodies = (_budgets, alert_list.draw, incidents.draw, savings_list.draw)
     for tab, name, body in zip(tabs, TABS, bodies, strict=True):
         if tab.open:
             with tab, states.guarded(f"The tab {name}"):
@@ -70,15 +73,7 @@ def _budgets(scope: Scope) -> None:
             if text.open:
                 budget_table.as_text(rows)
     with states.guarded("The budget"):
-        budget_detail.draw(_chosen(rows))
-
-
-def _chosen(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the budget that the address names, the first without one."""
-    asked = picked.of("budget")
-    found = [row for row in rows if str(row["budget_id"]) == asked]
-    links.check({"budget": [asked] if asked and found else []})
-    return found[0] if found else rows[0]
+        budget_detail.draw(picked.row_of("budget", rows, "budget_id"))
 
 
 def _cards(rows: list[dict[str, Any]]) -> None:

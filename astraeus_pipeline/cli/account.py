@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from rich.markup import escape
 
 from astraeus_pipeline.cli.context import actor, connected, key_ring
@@ -189,24 +189,15 @@ def _set_state(slug: str, state: Any, sentence: str) -> None:
 
 def _config(provider: Provider, settings: list[str]) -> dict[str, Any]:
     """Check key=value pairs against the provider's model; commas make lists where it wants them."""
+    from astraeus_pipeline.providers import configuration
+
     given: dict[str, Any] = {}
     for pair in settings:
         key, separator, value = pair.partition("=")
         if not separator:
             raise ConfigError(f"{pair!r} is not key=value.", hint="Write --set key=value.")
-        field = provider.config_model.model_fields.get(key)
-        is_list = field is not None and "tuple" in str(field.annotation)
-        given[key] = tuple(value.split(",")) if is_list else value
-    try:
-        model = provider.config_model.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        known = ", ".join(provider.config_model.model_fields)
-        raise ConfigError(
-            f"{'.'.join(map(str, first['loc'])) or 'configuration'}: {first['msg']}.",
-            hint=f"{provider.label} knows: {known}.",
-        ) from None
-    return model.model_dump(mode="json", exclude_defaults=True)
+        given[key] = value
+    return configuration.read(provider, given)
 
 
 def _credentials(provider: Provider, *, from_stdin: bool, ask: bool) -> dict[str, SecretStr]:

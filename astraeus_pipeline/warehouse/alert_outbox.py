@@ -6,14 +6,14 @@ that is `sending` when the lock can be had belongs to a sender that is gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 
 from astraeus_pipeline.contracts.alert_kinds import Severity
 from astraeus_pipeline.contracts.alerting import Alert, DeliveryKind, Timing
@@ -172,6 +172,34 @@ def mark_failed(
             "id": delivery,
         },
     )
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How one alert fares on one channel; `state` as in app.alert_deliveries."""
+
+    alert_id: str
+    channel: str
+    kind: DeliveryKind
+    state: str
+    attempts: int
+    is_repeat_possible: bool
+    next_attempt_at: datetime
+    sent_at: datetime | None
+    last_error: str | None
+
+
+def fates(conn: psycopg.Connection, alerts: Sequence[str]) -> list[Sent]:
+    """Return how alerts fare, one row per alert and channel."""
+    cursor = conn.cursor(row_factory=class_row(Sent))
+    return cursor.execute(
+        "select i.alert_id::text, c.name as channel, d.kind, d.state, d.attempts,"
+        " d.is_repeat_possible, d.next_attempt_at, d.sent_at, d.last_error"
+        " from app.alert_delivery_items i join app.alert_deliveries d on d.id = i.delivery_id"
+        " join app.alert_channels c on c.id = d.channel_id"
+        " where i.alert_id = any(%s::uuid[]) order by i.alert_id, c.name",
+        [list(alerts)],
+    ).fetchall()
 
 
 @dataclass(frozen=True)
