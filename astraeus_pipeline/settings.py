@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     )
     dagster_url: str | None = Field(
         default=None,
-        description="Where Dagster's web server is: links to runs lead there, the app asks it for days",
+        description="Dagster's web server: links to runs lead there, the app asks it for days",
     )
     executor: Literal["in_process", "multiprocess"] = "in_process"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components import account_form, formats, states
+from app.components import access, account_form, formats, states
 from app.components.account_words import CHECKS, DELIVERIES, STATES, TIE_OUT, what_next
 from app.components.cache import ask
 from app.queries import accounts, periods
@@ -128,10 +128,12 @@ def _actions(row: Mapping[str, Any], entered: AccountRow | None, currency: str) 
     st.subheader("What can be done", anchor=False)
     if entered is None:
         st.caption("The account has been removed; its data stays.")
+    elif not access.may("accounts"):
+        st.caption("Administrators test, pause and renew accounts, and ingest days again.")
     else:
         account_form.actions(row["account_id"], entered.state)
         st.caption(
-            "Administrators only. Pausing keeps the data; new secrets are tried before they are"
+            "Pausing keeps the data; new secrets are tried before they are"
             " kept; days are read again by Dagster, and only those that changed are replaced."
         )
     st.page_link(

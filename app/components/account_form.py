@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from app.components import drawers, formats, ingesting, states, writing
+from app.components import access, drawers, formats, ingesting, states, writing
 from app.records import accounts as records
 from app.records import budgets as calendar
 from app.records.accounts import Form
@@ -21,7 +21,9 @@ _ADDRESSES: Final = ("endpoint_url", "authority", "ca_bundle", "base_url")
 
 
 def add_button() -> None:
-    """Offer to add an account."""
+    """Offer to add an account, to who may."""
+    if not access.may("accounts"):
+        return
     st.button(
         "Add an account",
         icon=":material/add:",
@@ -33,7 +35,7 @@ def add_button() -> None:
 
 
 def actions(slug: str, state: str) -> None:
-    """Offer what can be done with an account; who may not is told by the callback."""
+    """Offer what can be done with an account."""
     with st.container(horizontal=True):
         st.button(
             "Test",
@@ -210,9 +212,7 @@ def _rotate(slug: str) -> None:
     provider = records.providers()[account.provider]
     secrets = _secrets(provider, "r")
     if st.button("Test and keep", icon=":material/check:", type="primary", key="r_save"):
-        is_done = writing.attempt(
-            "accounts", lambda actor: records.rotate(slug, secrets, actor)
-        )
+        is_done = writing.attempt("accounts", lambda actor: records.rotate(slug, secrets, actor))
         if is_done:
             _forget("r_secret_")
         drawers.finish(is_done)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import cards, formats, links, picked, states, writing
+from app.components import access, cards, formats, links, picked, states, writing
 from app.components.scope import Scope
 from app.queries import periods
 from app.records import alerts as records
@@ -41,7 +41,7 @@ def draw(scope: Scope) -> None:
         label_visibility="collapsed",
     )
     links.check({"alert_state": [str(state)]})
-    rows = records.listed(str(state), scope.account_ids)
+    rows = records.listed(str(state), _seen(scope))
     _cards(rows, str(state))
     if not rows:
         states.nothing_here("No alert in this state. Rules raise them after each build.")
@@ -61,6 +61,13 @@ def draw(scope: Scope) -> None:
     found = [row for row in rows if row.alert.id == asked]
     links.check({"alert": [asked] if asked and found else []})
     _detail(found[0] if found else rows[0])
+
+
+def _seen(scope: Scope) -> tuple[str, ...] | None:
+    """Return the accounts to show alerts of: who sees some accounts alone, gets those alone."""
+    if access.current().grants and scope.account_ids is None:
+        return tuple(row["account_id"] for row in scope.known)
+    return scope.account_ids
 
 
 def _cards(rows: Sequence[Raised], state: str) -> None:
@@ -183,8 +190,9 @@ def _detail(row: Raised) -> None:
     with right.container(border=True, height="stretch"), states.guarded("The messages"):
         st.subheader("Messages", anchor=False)
         _fates(row.fates)
-        st.subheader("Look after it", anchor=False)
-        _say(row)
+        if access.may("triage"):
+            st.subheader("Look after it", anchor=False)
+            _say(row)
 
 
 def _value(row: Raised, name: str) -> str:
@@ -205,7 +213,7 @@ def _fates(fates: Sequence[Sent]) -> None:
             f":{color}-badge[:material/{icon}: {label}] **{formats.escaped(fate.channel)}**"
         )
         st.caption(_fate(fate))
-    if any(fate.state == "dead" for fate in fates):
+    if any(fate.state == "dead" for fate in fates) and access.may("triage"):
         st.button(
             "Send all that was given up again",
             icon=":material/refresh:",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import budget_words, drawers, formats, writing
+from app.components import access, budget_words, drawers, formats, writing
 from app.components.cache import ask
 from app.queries import listings
 from app.queries.budgets import SCOPES, compile_values
@@ -22,7 +22,9 @@ _NAMED: Final = ("provider", "account_id", "team", "service_name")
 
 
 def add_button() -> None:
-    """Offer to add a budget."""
+    """Offer to add a budget, to who may."""
+    if not access.may("budgets"):
+        return
     st.button(
         "Add a budget",
         icon=":material/add:",
@@ -34,7 +36,9 @@ def add_button() -> None:
 
 
 def edit_button(budget_id: int) -> None:
-    """Offer to change or end a budget."""
+    """Offer to change or end a budget, to who may."""
+    if not access.may("budgets"):
+        return
     st.button(
         "Edit or end",
         icon=":material/edit:",
@@ -252,6 +256,4 @@ def _ending(budget_id: int, standing: Mapping[str, Any], prefix: str) -> None:
             writing.attempt("budgets", lambda actor: records.end(budget_id, last, actor))
         )
     if is_removing:
-        drawers.finish(
-            writing.attempt("budgets", lambda actor: records.remove(budget_id, actor))
-        )
+        drawers.finish(writing.attempt("budgets", lambda actor: records.remove(budget_id, actor)))

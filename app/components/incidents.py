@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import bands, cards, formats, links, picked, states, writing
+from app.components import access, bands, cards, formats, links, picked, states, writing
 from app.components.cache import ask, ask_now
 from app.components.scope import Scope
 from app.queries import anomalies, periods
@@ -235,6 +235,9 @@ def _facts(row: Mapping[str, Any]) -> None:
 
 
 def _triage(row: Mapping[str, Any]) -> None:
+    _costs_link(row)
+    if not access.may("triage"):
+        return
     anomaly = row["anomaly_id"]
     key = f"note_{anomaly}"
     st.text_input("Note", key=key, placeholder="What it was, who looks after it")
@@ -255,7 +258,6 @@ def _triage(row: Mapping[str, Any]) -> None:
                 args=(anomaly, state, key),
             )
     st.caption("A dismissed anomaly mutes the like of it, up to a quarter larger.")
-    _costs_link(row)
 
 
 def _say(anomaly: str, state: Any, key: str) -> None:

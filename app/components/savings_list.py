@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import cards, formats, links, picked, states, writing
+from app.components import access, cards, formats, links, picked, states, writing
 from app.components.cache import ask_now
 from app.components.scope import Scope
 from app.queries import savings
@@ -241,7 +241,7 @@ def _facts(row: Mapping[str, Any]) -> None:
 
 def _say(row: Mapping[str, Any]) -> None:
     finding, key = row["recommendation_id"], f"saving_note_{row['recommendation_id']}"
-    if row["state"] not in ("open", "dismissed"):
+    if row["state"] not in ("open", "dismissed") or not access.may("triage"):
         return
     is_open = row["state"] == "open"
     st.text_input("Why", key=key, placeholder="Kept, so that nobody looks at it again")

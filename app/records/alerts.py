@@ -33,7 +33,7 @@ class Raised:
 def listed(state: str, accounts: Sequence[str] | None) -> list[Raised]:
     """Return alerts in a state of STATES, the newest first.
 
-    With `accounts`, those about others alone are left out; what is about no account stays.
+    With `accounts`, only those that name one of them: what is about all of them says too much.
     Raises: DatabaseError.
     """
     with as_app() as conn:
@@ -80,4 +80,4 @@ def retry(actor: str) -> str:
 
 def _is_about(alert: Alert, accounts: Sequence[str] | None) -> bool:
     named = alert.scope.get("account")
-    return accounts is None or not named or bool(set(named) & set(accounts))
+    return accounts is None or bool(set(named or ()) & set(accounts))
