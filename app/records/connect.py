@@ -33,7 +33,7 @@ def _explained(error: psycopg.Error) -> DatabaseError:
             "The database does not let the app do this.",
             hint="Ask who runs it for `astraeus db migrate`.",
         )
-    if isinstance(error, psycopg.DataError):
+    if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
         return DatabaseError(
             "The database does not take one of these values: it is too long, too large, or has"
             " characters that no text holds.",

@@ -18,6 +18,7 @@ from app.components import (
     incidents,
     links,
     picked,
+    rule_list,
     savings_list,
     states,
     writing,
@@ -26,7 +27,7 @@ from app.components.cache import ask_now
 from app.components.scope import Scope
 from app.queries import budgets
 
-TABS: Final = ("Budgets", "Alerts", "Anomalies", "Savings")
+TABS: Final = ("Budgets", "Alerts", "Anomalies", "Savings", "Rules")
 
 
 def page(scope: Scope) -> None:
@@ -40,7 +41,7 @@ def page(scope: Scope) -> None:
     writing.say()
     tabs = st.tabs(TABS, key="tab", bind="query-params")
     links.check({"tab": [str(st.session_state.get("tab") or TABS[0])]})
-    bodies = (_budgets, alert_list.draw, incidents.draw, savings_list.draw)
+    bodies = (_budgets, alert_list.draw, incidents.draw, savings_list.draw, rule_list.draw)
     for tab, name, body in zip(tabs, TABS, bodies, strict=True):
         if tab.open:
             with tab, states.guarded(f"The tab {name}"):
@@ -48,6 +49,7 @@ def page(scope: Scope) -> None:
     with lost:
         links.warn()
     budget_form.draw()
+    rule_list.draw_forms()
 
 
 def _budgets(scope: Scope) -> None:

@@ -21,7 +21,7 @@ def zone(name: str) -> ZoneInfo:
     """Return a time zone. Raises: ConfigError if there is none of that name."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # `Europe` is a folder
         raise ConfigError(
             f"There is no time zone {name!r}.", hint="Write it as Europe/Berlin."
         ) from None

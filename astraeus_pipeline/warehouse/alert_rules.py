@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -108,9 +108,7 @@ def insert(conn: psycopg.Connection, new: NewRule) -> str:
             ],
         )
     except psycopg.errors.UniqueViolation:
-        raise ConfigError(
-            f"There is already a rule {new.name!r}.", hint="Choose another name, or remove it."
-        ) from None
+        raise _name_taken(new.name) from None
     return rule_id
 
 
@@ -201,6 +199,72 @@ def list_rules(conn: psycopg.Connection) -> list[Rule]:
     return [Rule(**row) for row in cursor]
 
 
+def standing(conn: psycopg.Connection, name: str) -> NewRule:
+    """Return what a rule says, as it could be entered again.
+
+    Raises: ConfigError if there is none.
+    """
+    cursor = conn.cursor(row_factory=dict_row)
+    row = cursor.execute(
+        "select r.name, r.kind, r.filters, r.split_by, r.grain, r.cost_type, r.billing_currency,"
+        " r.amount, r.percent, r.days, r.budget_id, r.severity, r.quiet_from, r.quiet_until,"
+        " r.time_zone, r.critical_passes, r.digest, r.digest_at, r.owner, r.starts_on,"
+        " array(select c.name from app.alert_rule_channels l join app.alert_channels c"
+        "  on c.id = l.channel_id where l.rule_id = r.id and c.removed_at is null order by 1)"
+        " as channels from app.alert_rules r where r.name = %s and r.removed_at is null",
+        [name],
+    ).fetchone()
+    if row is None:
+        raise _unknown(name)
+    timing = Timing(**{each.name: row.pop(each.name) for each in fields(Timing)})
+    return NewRule(**row, timing=timing)
+
+
+def change_rule(conn: psycopg.Connection, name: str, new: NewRule, actor: str) -> None:
+    """Let a rule say something else from now on; what it has raised stays, and is not raised again.
+
+    Connect as app. Raises: ConfigError as `add_rule` does, or if there is no such rule.
+    """
+    check(new)
+    with conn.transaction():
+        before = standing(conn, name)
+        timing = new.timing
+        try:
+            row = conn.execute(
+                "update app.alert_rules set name = %s, kind = %s, filters = %s, split_by = %s,"
+                " grain = %s, cost_type = %s, billing_currency = %s, amount = %s, percent = %s,"
+                " days = %s, budget_id = %s, severity = %s, quiet_from = %s, quiet_until = %s,"
+                " time_zone = %s, critical_passes = %s, digest = %s, digest_at = %s,"
+                " starts_on = coalesce(%s, starts_on), updated_at = clock_timestamp()"
+                " where name = %s and removed_at is null returning id::text",
+                [
+                    *(new.name, new.kind, Jsonb({key: [*of] for key, of in new.filters.items()})),
+                    *(new.split_by, new.grain, new.cost_type, new.billing_currency, new.amount),
+                    *(new.percent, new.days, new.budget_id, new.severity, timing.quiet_from),
+                    *(timing.quiet_until, timing.time_zone, timing.critical_passes),
+                    *(timing.digest, timing.digest_at, new.starts_on, name),
+                ],
+            ).fetchone()
+        except psycopg.errors.UniqueViolation:
+            raise _name_taken(new.name) from None
+        assert row is not None  # noqa: S101 - it stands, as was just read
+        conn.execute("delete from app.alert_rule_channels where rule_id = %s", [row[0]])
+        for channel in new.channels:
+            _link(conn, row[0], channel)
+        detail = {"before": _content(before), "after": _content(new)}
+        _audit(conn, actor, "alert_rule.change", new.name, detail)
+
+
+def _content(rule: NewRule) -> dict[str, Any]:
+    """Return what a rule says for the audit log, without what is not said."""
+    said = {each.name: getattr(rule, each.name) for each in fields(rule) if each.name != "timing"}
+    kept = {name: value for name, value in said.items() if value not in (None, (), [], {}, "")}
+    return {
+        name: value if isinstance(value, list | dict | int) else str(value)
+        for name, value in kept.items()
+    }
+
+
 def set_active(conn: psycopg.Connection, name: str, active: bool, actor: str) -> None:
     """Pause a rule, or let it watch again. Raises: ConfigError if there is none."""
     action = "alert_rule.resume" if active else "alert_rule.pause"
@@ -222,10 +286,18 @@ def _change(
             {**values, "name": name},
         )
         if done.rowcount == 0:
-            raise ConfigError(
-                f"There is no rule {name!r}.", hint="`astraeus alert rule list` shows them."
-            )
+            raise _unknown(name)
         _audit(conn, actor, action, name, {})
+
+
+def _name_taken(name: str) -> ConfigError:
+    return ConfigError(
+        f"There is already a rule {name!r}.", hint="Choose another name, or remove it."
+    )
+
+
+def _unknown(name: str) -> ConfigError:
+    return ConfigError(f"There is no rule {name!r}.", hint="`astraeus alert rule list` shows them.")
 
 
 def _link(conn: psycopg.Connection, rule_id: str, channel: str) -> None:
