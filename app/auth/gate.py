@@ -10,7 +10,7 @@ import structlog
 from anyio import to_thread
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth import headers, hosts, store
 from app.auth.cookies import COOKIE, SESSION_HEADER, key_of
@@ -59,7 +59,23 @@ class SessionGate:
         if refusal is not None:
             await _refuse(scope, receive, send, refusal)
             return
-        await self._app({**scope, "headers": _with_session(scope, who)}, receive, send)
+        await self._hand_on({**scope, "headers": _with_session(scope, who)}, receive, send)
+
+    async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception:
+            # Answered here, as what stands outside of the gate answers without our headers.
+            if scope["type"] == "http" and not has_begun:
+                await PlainTextResponse("Something failed", 500)(scope, receive, send)
+            raise
 
     async def _who(self, connection: HTTPConnection, path: str) -> Principal | None:
         token = connection.cookies.get(COOKIE)

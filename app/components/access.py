@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 from typing import Final, NoReturn
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
@@ -81,7 +82,6 @@ def may(permission: Permission) -> bool:
 def draw(who: Principal) -> None:
     """Draw who is signed in, and the way out, in the sidebar."""
     with st.sidebar:
-        st.divider()
         st.markdown(f"**{formats.escaped(who.name)}**")
         sees = "" if not who.grants else f", sees {formats.escaped(who.scope)}"
         st.caption(f"{who.role_name}{sees}")
@@ -114,5 +114,7 @@ def _session_key() -> str | None:
 def _ended() -> NoReturn:
     st.title("Signed out", anchor=False)
     st.info("Your session has ended, or you have signed out.", icon=":material/lock:")
-    st.link_button("Sign in", "/signin", type="primary")
+    here = urlsplit(st.context.url or "/")
+    back = f"{here.path}?{here.query}" if here.query else here.path
+    st.link_button("Sign in", f"/signin?{urlencode({'next': back})}", icon=":material/login:")
     st.stop()

@@ -27,6 +27,7 @@ from astraeus_pipeline.cli import (
     savings,
     status,
     up,
+    users,
 )
 from astraeus_pipeline.cli.output import report_error
 from astraeus_pipeline.errors import AstraeusError
@@ -66,6 +67,7 @@ app.add_typer(alert.app, name="alert", help="Alerts, the rules that raise them, 
 app.add_typer(delivery.app, name="delivery", help="Look into deliveries; accept a refused one.")
 app.add_typer(anomaly.app, name="anomaly", help="Unexpected cost, and what people say of it.")
 app.add_typer(savings.app, name="savings", help="What could cost less; dismiss what is not wanted.")
+app.add_typer(users.app, name="user", help="Who may sign in to the app, and who has.")
 app.add_typer(db.app, name="db", help="The database: start, stop, migrate, where it is.")
 app.add_typer(keys.app, name="keys", help="The key ring that seals credentials.")
 

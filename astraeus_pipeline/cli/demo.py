@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 
-from astraeus_pipeline.cli import demo_alerts, demo_report, up
+from astraeus_pipeline.cli import demo_alerts, demo_report, demo_users, sign_in_links, up
 from astraeus_pipeline.cli.backfill import run_backfill
 from astraeus_pipeline.cli.context import key_ring, open_migrated
 from astraeus_pipeline.cli.output import console
@@ -70,6 +70,8 @@ def demo(
             addresses = up.start_detached(settings, dagster_port, app_port)
         console.print("\nLook here (`astraeus stop` ends both):")
         up.print_addresses(addresses)
+        sign_in_links.print_first(database, settings.app_url or addresses["app"])
+        demo_users.give_passwords(database)
     console.print(
         "More: `astraeus reconcile`, `astraeus costs`, `astraeus status`, `astraeus alert list`."
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from astraeus_pipeline.cli import children
+from astraeus_pipeline.cli import children, sign_in_links
 from astraeus_pipeline.cli.children import Mark, Program, Supervisor
 from astraeus_pipeline.cli.context import open_migrated
 from astraeus_pipeline.cli.output import Json, console, print_json
@@ -19,7 +19,7 @@ from astraeus_pipeline.errors import AstraeusError
 from astraeus_pipeline.settings import PROJECT_ROOT, Settings
 
 _DETACH_SECONDS: Final = 180
-_APP: Final = PROJECT_ROOT / "app" / "streamlit_app.py"
+_APP: Final = PROJECT_ROOT / "app" / "asgi.py"
 
 DagsterPort = Annotated[int, typer.Option(help="Port of the Dagster UI; 0 for any free one.")]
 AppPort = Annotated[int, typer.Option(help="Port of the app; 0 for any free one.")]
@@ -30,6 +30,7 @@ def up(
     app_port: AppPort = 0,
     detach: Annotated[bool, typer.Option("--detach", help="Go to the background.")] = False,
     as_json: Json = False,
+    link: Annotated[bool, typer.Option(hidden=True)] = True,
 ) -> None:
     """Start database, Dagster (web server, daemon) and the app; Ctrl-C stops them all."""
     settings = Settings.from_env()
@@ -39,8 +40,9 @@ def up(
             print_json(addresses)
         else:
             print_addresses(addresses)
+            _print_link(settings, addresses)
         return
-    _run(settings, dagster_port, app_port)
+    _run(settings, dagster_port, app_port, with_link=link)
 
 
 def stop() -> None:
@@ -68,6 +70,7 @@ def start_detached(settings: Settings, dagster_port: int = 0, app_port: int = 0)
             [
                 *(sys.executable, "-m", "astraeus_pipeline.cli", "up"),
                 *("--dagster-port", str(dagster_port), "--app-port", str(app_port)),
+                "--no-link",  # our log is no place for it: whoever starts us prints it
             ],
             stdin=subprocess.DEVNULL,
             stdout=sink,
@@ -96,7 +99,13 @@ def print_addresses(addresses: dict[str, str]) -> None:
         console.print(f"  {name:<10} {address}", highlight=False)
 
 
-def _run(settings: Settings, dagster_port: int, app_port: int) -> None:
+def _print_link(settings: Settings, addresses: dict[str, str]) -> None:
+    if "app" in addresses:
+        base = settings.app_url or addresses["app"]
+        sign_in_links.print_first(open_migrated(settings), base)
+
+
+def _run(settings: Settings, dagster_port: int, app_port: int, *, with_link: bool) -> None:
     from astraeus_pipeline.orchestration import environment
 
     path = state_path(settings)
@@ -111,6 +120,8 @@ def _run(settings: Settings, dagster_port: int, app_port: int) -> None:
         addresses_when_ready = {**addresses, "ready": "yes"}
         _note(path, supervisor, addresses_when_ready)
         print_addresses(addresses)
+        if with_link:
+            _print_link(settings, addresses)
         console.print("Ctrl-C stops everything but the database.")
         supervisor.watch(lambda: _note(path, supervisor, addresses_when_ready))
     except KeyboardInterrupt:

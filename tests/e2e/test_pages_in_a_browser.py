@@ -18,6 +18,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from app.components import formats
 from app.queries import periods
+from astraeus_pipeline.accounts import passwords
+from astraeus_pipeline.warehouse import users
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import THROUGH, marts
 from tests.app.test_pages import total
@@ -29,7 +31,8 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here"),
 ]
-ENTRY = Path(__file__).parents[2] / "app" / "streamlit_app.py"
+PASSWORD = "correct horse battery"
+ENTRY = Path(__file__).parents[2] / "app" / "asgi.py"
 ARGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -40,6 +43,8 @@ ARGS = [
 
 @pytest.fixture(scope="module")
 def address(marts: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with marts.connect("app", autocommit=True) as conn:
+        users.set_password_hash(conn, "admin@example.org", passwords.hashed(PASSWORD), actor="test")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -56,11 +61,21 @@ def address(marts: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         started.wait(20)
 
 
+def sign_in(page: Page, address: str, name: str = "admin") -> None:
+    """Sign in with a password, as people do."""
+    page.goto(f"{address}/signin?next=/app/static/icon.svg")  # not to wait for a page
+    page.get_by_label("Email").fill(f"{name}@example.org")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/icon.svg")
+
+
 @pytest.fixture
 def page(address: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         opened = browser.new_context(viewport={"width": 1440, "height": 1500}).new_page()
+        sign_in(opened, address)
         foreign: list[str] = []
         broken: list[str] = []
         own = (address, address.replace("http", "ws"), "data:", "blob:")
@@ -111,6 +126,51 @@ def test_the_dashboard_leads_to_the_costs_of_all_services(page: Page, address: s
     page.wait_for_url("**/costs?by=Service")
     _settle(page)
     assert page.get_by_role("heading", name="Cost by service").is_visible()
+
+
+def test_revocation_and_signing_out_end_every_tab(
+    page: Page, address: str, marts: Database
+) -> None:
+    page.goto(address)
+    _settle(page)
+    other = page.context.new_page()
+    other.goto(f"{address}/costs")
+    _settle(other)
+    with marts.connect("app", autocommit=True) as conn:
+        user = users.by_email(conn, "admin@example.org")
+        assert users.end_sessions(conn, user, actor="test", reason="test") >= 1
+    for tab in (page, other):
+        tab.get_by_role("button", name="Sign out").click()  # any click
+        tab.get_by_text("Your session has ended").wait_for()
+    page.reload()
+    page.wait_for_url("**/signin?next=%2F")
+    sign_in(page, address)
+    page.goto(address)
+    _settle(page)
+    copied = page.context.cookies()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_text("Your session has ended").wait_for()
+    page.context.add_cookies(copied)  # type: ignore[arg-type] # as they came
+    page.goto(f"{address}/costs")
+    assert urlparse(page.url).path == "/signin"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_sign_in_page_is_accessible(address: str, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        page = browser.new_context(color_scheme=scheme).new_page()  # type: ignore[arg-type]
+        page.goto(f"{address}/costs?by=Service")
+        assert urlparse(page.url).path == "/signin"
+        page.get_by_label("Email").fill("nobody@example.org")
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("alert").wait_for()
+        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
+        browser.close()
+    assert found.violations_count == 0, found.generate_report()
 
 
 def _first_card(page: Page) -> str:
