@@ -10,7 +10,6 @@ import httpx
 import structlog
 from anyio import to_thread
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.starlette_client import OAuth
 from joserfc.errors import JoseError
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
@@ -100,6 +99,9 @@ def _routes() -> SessionMiddleware:
 
 @cache
 def _client() -> Any:
+    # Here, as most installations never need it, and it takes half a second.
+    from authlib.integrations.starlette_client import OAuth
+
     settings = AuthSettings()
     secret = settings.client_secret.get_secret_value() if settings.client_secret else None
     return OAuth().register(

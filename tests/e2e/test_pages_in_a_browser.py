@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
-from urllib.error import URLError
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -189,7 +188,7 @@ def _wait(url: str) -> None:
         try:
             urllib.request.urlopen(url, timeout=2).close()
             return
-        except (URLError, ConnectionError):
+        except OSError:
             if monotonic() > until:
                 raise
             sleep(0.3)
