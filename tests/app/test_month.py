@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.components import formats
-from app.queries import drivers, month, periods, tables
+from app.queries import drivers, month, tables
 from app.queries.catalog import METRICS
 from app.queries.compiler import CostQuery, compile_costs
 from app.queries.execute import run
@@ -111,8 +111,8 @@ def test_forecast_and_unallocated_are_the_marts(marts: Database) -> None:
     with marts.connect("dbt", autocommit=True) as conn:
         conn.execute(
             "insert into intermediate.forecasts (series_key, scope, provider, account_id,"
-            " billing_currency, method, as_of, month, horizon, booked_cost, rest_cost)"
-            " values ('k', 'account', 'focus', 'acme', 'USD', 'test', %s, %s, 0, 100.25, 900.5)",
+            " billing_currency, method, as_of, month, horizon, booked_cost, rest_cost, scale)"
+            " values ('k', 'account', 'focus', 'acme', 'USD', 'test', %s, %s, 0, 100.25, 900.5, 1)",
             [THROUGH, first],
         )
         conn.execute(
@@ -130,4 +130,3 @@ def test_forecast_and_unallocated_are_the_marts(marts: Database) -> None:
     assert metric(at, "Month forecast") == formats.card(Decimal("1000.75"), "USD")
     assert metric(at, "Unallocated") == formats.percent(share)
     assert 0 < share < 100
-    assert periods.PRESETS
