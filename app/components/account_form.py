@@ -17,7 +17,14 @@ from astraeus_pipeline.errors import AstraeusError, ConfigError
 from astraeus_pipeline.providers import configuration
 from astraeus_pipeline.providers.base import Provider
 
-_ADDRESSES: Final = ("endpoint_url", "authority", "ca_bundle", "base_url")
+# What most accounts set, first; everything else lies under "More settings".
+_USUAL: Final = {
+    "aws": ("role_arn", "external_id", "cost_source", "export_url", "discover"),
+    "azure": ("tenant_id", "client_id", "subscription_id", "cost_source", "export_url"),
+    "focus": ("url", "files"),
+    "snowflake": ("account", "user", "role", "warehouse", "costs_from", "credit_price"),
+    "openai": ("organization_id",),
+}
 
 
 def add_button() -> None:
@@ -139,14 +146,13 @@ def _test(form: Form) -> None:
 def _settings(provider: Provider) -> dict[str, Any]:
     """Draw the provider's own settings, what it needs first; return what was entered."""
     fields = provider.config_model.model_fields
-    needed = {name: field for name, field in fields.items() if field.is_required()}
-    usual = {
-        name: field
-        for name, field in fields.items()
-        if name not in needed and not name.endswith(_ADDRESSES)
-    }
-    first = dict(list(usual.items())[: max(4 - len(needed), 2)])
-    entered = {name: _setting(name, field) for name, field in {**needed, **first}.items()}
+    needed = [name for name, field in fields.items() if field.is_required()]
+    usual = [name for name in _USUAL.get(provider.key, ()) if name in fields]
+    entered: dict[str, Any] = {}
+    places = st.columns(2)
+    for number, name in enumerate(dict.fromkeys([*needed, *usual])):
+        with places[number % 2]:
+            entered[name] = _setting(name, fields[name])
     rest = {name: field for name, field in fields.items() if name not in entered}
     if rest:
         with st.expander("More settings", icon=":material/tune:", on_change="rerun") as more:
@@ -189,14 +195,15 @@ def _choices(annotation: Any) -> list[Any]:
 def _secrets(provider: Provider, prefix: str) -> dict[str, str]:
     if not provider.credential_fields:
         st.caption("This provider needs none.")
+    places = st.columns(2 if len(provider.credential_fields) > 1 else 1)
     return {
-        field.name: st.text_input(
+        field.name: places[number % len(places)].text_input(
             field.label + (" *" if field.required else ""),
             type="password",
             key=f"{prefix}_secret_{provider.key}_{field.name}",
             autocomplete="new-password",
         )
-        for field in provider.credential_fields
+        for number, field in enumerate(provider.credential_fields)
     }
 
 

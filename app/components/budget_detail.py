@@ -121,7 +121,7 @@ def _forecast(standing: Mapping[str, Any]) -> str:
 def _links(standing: Mapping[str, Any]) -> None:
     """Lead to Costs with the same filters, where that page knows them all, and to the form."""
     wanted = {SCOPES[column][1]: values for column, values in standing["filters"].items()}
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         budget_form.edit_button(standing["budget_id"])
         if None in wanted or "provider" in wanted or any(None in each for each in wanted.values()):
             return

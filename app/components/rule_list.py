@@ -134,7 +134,8 @@ def _rule(row: Rule) -> None:
     st.markdown(f"**{formats.escaped(row.name)}**")
     st.caption(
         f"{rule_form.LABELS[row.kind]}, of periods from {formats.day(row.starts_on)} on, entered by"
-        f" {formats.escaped(row.owner)}. Messages: {row.digest} digest."
+        f" {formats.escaped(row.owner)}."
+        + ("" if row.digest == "none" else f" Messages: in a {row.digest} digest.")
     )
     with st.container(horizontal=True):
         if access.may("rules"):
@@ -293,6 +294,6 @@ def _then(rule: StandingRule) -> str:
     return {
         "value": f"to {value}",
         "tag": f"to whom the tag {value} names",
-        "shares": f"split: {value}",
+        "shares": f"split {value}",
         "proportional_to": f"split as the costs of {value}",
     }[effect]

@@ -78,9 +78,9 @@ def _cards(scope: Scope) -> None:
     with cards.grid(4, 175):
         for row in [each for each in rows if each["saving"] is not None][:2]:
             cards.figure(
-                f"Saving a month in {row['currency']}",
+                f"Saving, {row['currency']}",
                 formats.card(row["saving"], row["currency"]),
-                note="open",
+                note="a month, open",
                 help_text="Advice on one resource overlaps, so only its largest saving counts."
                 " Commitments yet to be bought are left out: they cover what the others take away.",
             )
