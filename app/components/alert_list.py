@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import access, cards, formats, links, picked, states, writing
+from app.components import access, cards, formats, limits, links, picked, states, writing
 from app.components.scope import Scope
 from app.queries import periods
 from app.records import alerts as records
@@ -65,9 +65,8 @@ def draw(scope: Scope) -> None:
 
 def _seen(scope: Scope) -> tuple[str, ...] | None:
     """Return the accounts to show alerts of: who sees some accounts alone, gets those alone."""
-    if access.current().grants and scope.account_ids is None:
-        return tuple(row["account_id"] for row in scope.known)
-    return scope.account_ids
+    seen = limits.accounts()
+    return scope.account_ids if seen is None or scope.account_ids else tuple(seen)
 
 
 def _cards(rows: Sequence[Raised], state: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import streamlit as st
 
-from app.components import drawers, formats, writing
+from app.components import drawers, formats, limits, writing
 from app.components.cache import ask
 from app.components.scope import Scope
 from app.queries import allocation, periods, tables
@@ -50,7 +51,9 @@ def _add(dimension: str) -> None:
     later = [rule.id for rule in rules if rule.position >= place]
     _preview(form, later)
     if st.button("Save the rule", type="primary", icon=":material/check:", key="n_al_save"):
-        drawers.finish(writing.attempt("rules", lambda actor: records.add(form, place, actor)))
+        drawers.finish(
+            writing.attempt("rules", lambda actor: _whole(records.add, form, place, actor))
+        )
 
 
 def _edit(rule_id: int) -> None:
@@ -66,7 +69,9 @@ def _edit(rule_id: int) -> None:
     # What it decides now it may decide anew, so it counts among the later ones.
     _preview(form, [each.id for each in same if each.position >= rule.position])
     if st.button("Save changes", type="primary", icon=":material/check:", key=f"{key}_al_save"):
-        drawers.finish(writing.attempt("rules", lambda actor: records.change(rule_id, form, actor)))
+        drawers.finish(
+            writing.attempt("rules", lambda actor: _whole(records.change, rule_id, form, actor))
+        )
     st.divider()
     place = st.selectbox(
         "Place in the order",
@@ -78,9 +83,19 @@ def _edit(rule_id: int) -> None:
         is_moving = st.button("Move it there", icon=":material/swap_vert:", key=f"{key}_al_move")
         is_removing = st.button("Remove the rule", icon=":material/delete:", key=f"{key}_al_remove")
     if is_moving:
-        drawers.finish(writing.attempt("rules", lambda actor: records.move(rule_id, place, actor)))
+        drawers.finish(
+            writing.attempt("rules", lambda actor: _whole(records.move, rule_id, place, actor))
+        )
     if is_removing:
-        drawers.finish(writing.attempt("rules", lambda actor: records.remove(rule_id, actor)))
+        drawers.finish(
+            writing.attempt("rules", lambda actor: _whole(records.remove, rule_id, actor))
+        )
+
+
+def _whole(change: Callable[..., str], *about: Any) -> str:
+    """Make a change that concerns all costs, for who sees them all."""
+    limits.everything()
+    return change(*about)
 
 
 def _form(dimension: str, old: StandingRule | None, prefix: str) -> Form:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import access, budget_words, drawers, formats, writing
+from app.components import access, budget_words, drawers, formats, limits, writing
 from app.components.cache import ask
 from app.queries import listings
 from app.queries.budgets import SCOPES, compile_values
@@ -57,7 +57,12 @@ def _add(_: Any) -> None:
     form = _form()
     _preview(form)
     if st.button("Save the budget", type="primary", icon=":material/check:", key="save_budget"):
-        drawers.finish(writing.attempt("budgets", lambda actor: records.add(form, actor)))
+        drawers.finish(writing.attempt("budgets", lambda actor: _save(form, actor)))
+
+
+def _save(form: Form, actor: str) -> str:
+    limits.budget(form.filters)
+    return records.add(form, actor)
 
 
 def _form() -> Form:
@@ -165,6 +170,7 @@ def _preview(form: Form) -> None:
         st.caption("Enter an amount: the last periods are held against it before it is saved.")
         return
     try:
+        limits.budget(form.filters)
         rows = records.preview(form)
     except AstraeusError as error:
         st.warning(formats.escaped(str(error)), icon=":material/edit:")

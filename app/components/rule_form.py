@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import drawers, formats, writing
+from app.components import drawers, formats, limits, writing
 from app.components.cache import ask
 from app.queries import listings
 from app.queries.catalog import DIMENSIONS
@@ -43,7 +43,12 @@ def _add(_: Any) -> None:
     form = _form(None, "n")
     _trial(form)
     if st.button("Save the rule", type="primary", icon=":material/check:", key="n_save"):
-        drawers.finish(writing.attempt("rules", lambda actor: records.add(form, actor)))
+        drawers.finish(writing.attempt("rules", lambda actor: _save(None, form, actor)))
+
+
+def _save(name: str | None, form: Form, actor: str) -> str:
+    limits.rule(form.filters)
+    return records.add(form, actor) if name is None else records.change(name, form, actor)
 
 
 def _edit(name: str) -> None:
@@ -55,7 +60,7 @@ def _edit(name: str) -> None:
     form = _form(standing, f"e_{name}")
     _trial(form)
     if st.button("Save changes", type="primary", icon=":material/check:", key="e_save"):
-        drawers.finish(writing.attempt("rules", lambda actor: records.change(name, form, actor)))
+        drawers.finish(writing.attempt("rules", lambda actor: _save(name, form, actor)))
     st.divider()
     if st.button("Remove the rule", icon=":material/delete:", key="e_remove"):
         drawers.finish(writing.attempt("rules", lambda actor: records.remove(name, actor)))
@@ -253,6 +258,7 @@ def _trial(form: Form) -> None:
         st.caption("Enter a threshold: the last 90 days are held against it before it is saved.")
         return
     try:
+        limits.rule(form.filters)
         trial = records.try_new(form)
     except AstraeusError as error:
         st.warning(formats.escaped(str(error)), icon=":material/edit:")

@@ -13,6 +13,7 @@ from app.components import (
     cards,
     drawers,
     formats,
+    limits,
     links,
     picked,
     rule_form,
@@ -57,7 +58,8 @@ def _alert_rules() -> None:
                 on_click=drawers.open_,
                 args=("add_rule",),
             )
-    rows = records.listed()
+    seen = limits.accounts()
+    rows = [row for row in records.listed() if limits.is_seen(row.filters, seen)]
     if not rows:
         st.caption("No rule yet: nothing raises alerts.")
         return

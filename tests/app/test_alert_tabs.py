@@ -17,13 +17,14 @@ from app.queries import allocation as queries
 from app.queries import periods
 from app.records import alerts as raised
 from app.records import allocation, rules
+from astraeus_pipeline.contracts.people import Grant
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.orchestration import alerting
 from astraeus_pipeline.warehouse import alert_channels, alert_rules
 from astraeus_pipeline.warehouse.alert_channels import Channel
 from astraeus_pipeline.warehouse.alert_rules import NewRule
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import THROUGH, ask, forget
+from tests.app.conftest import THROUGH, ask, forget, sign_in
 from tests.app.test_budgets_page import audited, sql, table
 from tests.app.test_pages import metric, run
 
@@ -331,3 +332,29 @@ def test_values_that_no_form_offers_are_refused(busy: Database) -> None:
         rules.add(rules.Form("X", "nonsense"), "ann")
     with pytest.raises(ConfigError, match="cannot be narrowed"):
         rules.add(rules.Form("X", "budget", filters={"service": ["a"]}), "ann")
+
+
+def test_who_sees_one_account_can_enter_nothing_that_tells_of_the_rest(busy: Database) -> None:
+    sign_in(busy, "bee", "budget_owner", Grant("account", "beta"))
+    with busy.connect("app", autocommit=True) as conn:  # a rule of the other account
+        assert [rule.name for rule in alert_rules.list_rules(conn)] == ["Dear days"]
+    at = run("budgets", tab="Rules", who="bee")
+    assert not at.exception
+    assert "No rule yet: nothing raises alerts." in [each.value for each in at.caption]
+    at.button(key="add_rule").click().run()
+    at.text_input(key="n_name").set_value("Sly")
+    at.text_input(key="n_cost_amount_amount").set_value("1").run()
+    assert not any("would have fired" in each.value for each in at.markdown)
+    at.button(key="n_save").click().run()
+    assert "You see account beta alone" in at.error[0].value
+    at = run("budgets", who="bee")
+    at.button(key="add_budget").click().run()
+    at.text_input(key="b_name").set_value("Sly")
+    at.text_input(key="b_amount").set_value("1").run()
+    assert not any("Used" in each.value for each in at.table if "State" in each.value)
+    at.button(key="save_budget").click().run()
+    assert "You see account beta alone" in at.error[0].value
+    at = run("budgets", tab="Alerts", who="bee", alert_state="All")
+    assert "No alert in this state" in at.info[0].value
+    for name in ("budgets", "alert_rules"):
+        assert sql(busy, f"select count(*) from app.{name} where name = 'Sly'") == 0
