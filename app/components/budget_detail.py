@@ -161,15 +161,17 @@ def _history(standing: Mapping[str, Any]) -> None:
         alt=f"Periods of the budget, the newest first: {_periods_as_text(rows)}",
         column_config={
             "State": st.column_config.MultiselectColumn(
+                width=112,
                 options=[label for label, _, _ in budget_words.STATES.values()],
                 color=[color for _, color, _ in budget_words.STATES.values()],
             ),
+            "Period": st.column_config.TextColumn(width=78),
             "Used": st.column_config.ProgressColumn(
-                format="%.1f%%", min_value=0, max_value=100, color="primary"
+                format="%.1f%%", min_value=0, max_value=100, color="primary", width=118
             ),
-            "Amount": st.column_config.NumberColumn(format="%,.2f"),
-            "Actual": st.column_config.NumberColumn(format="%,.2f"),
-            "Passed on": st.column_config.DateColumn(format="D MMM YYYY"),
+            "Amount": st.column_config.NumberColumn(format="%,.2f", width=88),
+            "Actual": st.column_config.NumberColumn(format="%,.2f", width=88),
+            "Passed on": st.column_config.DateColumn(format="D MMM YYYY", width=98),
         },
     )
     st.caption(

@@ -14,7 +14,7 @@ import streamlit as st
 from app.components import charts, formats, palette
 
 VIEWS: Final = ("Against pace", "Cumulative")
-_HEIGHT: Final = 260
+_HEIGHT: Final = 290
 
 
 def draw(

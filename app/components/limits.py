@@ -16,10 +16,14 @@ from astraeus_pipeline.errors import ForbiddenError
 
 def accounts() -> frozenset[str] | None:
     """Return the accounts that who is signed in may see; None for all. Raises: DatabaseError."""
-    if not access.current().grants:
+    grants = {(grant.kind, grant.value) for grant in access.current().grants}
+    if not grants:
         return None
-    # As PostgreSQL lets them see them.
-    return frozenset(row["account_id"] for row in ask(listings.ACCOUNTS))
+    return frozenset(
+        row["account_id"]
+        for row in ask(listings.ACCOUNTS)
+        if ("account", row["account_id"]) in grants or ("provider", row["provider_key"]) in grants
+    )
 
 
 def budget(filters: Mapping[str, Sequence[str | None]]) -> None:

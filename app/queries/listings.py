@@ -20,7 +20,8 @@ CURRENCIES: Final = _fixed(
 )
 
 ACCOUNTS: Final = _fixed(
-    f"select account_id, {PROVIDER_NAME} as provider, account_name, state, first_day,"  # noqa: S608 - an expression of the catalogue
+    f"select account_id, {PROVIDER_NAME} as provider, accounts.provider as provider_key,"  # noqa: S608 - an expression of the catalogue
+    " account_name, state, first_day,"
     " data_through, final_through, last_delivery_at, blocked_days,"
     # Other datasets and never a bill: a member of an organization, whose payer is billed.
     " first_day is null and exists (select from marts.fct_freshness as days"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from psycopg.types.json import Jsonb
 from streamlit.testing.v1 import AppTest
 
 from app.components import access, formats
@@ -283,3 +284,34 @@ def test_an_empty_installation_lets_the_first_account_be_added(empty: Database) 
     assert "No costs have been ingested yet" in at.info[0].value
     at.button(key="add_account").click().run()
     assert not at.exception and at.selectbox(key="a_provider").options
+
+
+def test_what_went_wrong_is_said_with_what_to_do_next(marts: Database) -> None:
+    with marts.connect("dbt", autocommit=True) as conn:
+        conn.execute(
+            "insert into marts.fct_reconciliations (check_name, account_id, grain, usage_date,"
+            " first_day, last_day, currency, cost_type, left_amount, right_amount, residual, state)"
+            " values ('control_total', 'acme', 'day', %(day)s, %(day)s, %(day)s, 'USD',"
+            " 'billed_cost', 10.123, 9, 1.123, 'blocked')",
+            {"day": THROUGH},
+        )
+        copied = conn.execute(
+            "insert into marts.fct_deliveries select one.* from (select to_jsonb(newest) || %s"
+            " as line from marts.fct_deliveries as newest where account_id = 'acme'"
+            " order by delivery_id desc limit 1) as copied,"
+            " jsonb_populate_record(null::marts.fct_deliveries, copied.line) as one",
+            [Jsonb({"delivery_id": 10**6, "state": "failed", "reason": "*Key* expired"})],
+        )
+    forget()
+    at = run("accounts")
+    with marts.connect("dbt", autocommit=True) as conn:
+        conn.execute("delete from marts.fct_reconciliations where state = 'blocked'")
+        conn.execute("delete from marts.fct_deliveries where delivery_id = 1000000")
+    forget()
+    assert copied.rowcount == 1 and not at.exception and not at.error
+    assert metric(at, "Not tying out") == "1"
+    assert any(each.value == "Acme" for each in at.subheader)  # the one that needs a look
+    assert any("\\*Key\\* expired" in each.value for each in at.markdown)
+    assert any("Test the connection" in each.value for each in at.caption)
+    residuals = next(each.value for each in at.table if "Residual" in each.value)
+    assert residuals["Residual"].tolist() == ["1.123 USD"]
