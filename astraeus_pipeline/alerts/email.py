@@ -56,6 +56,16 @@ def compose(address: Address, message: Message) -> EmailMessage:
         mail["X-Astraeus-Repeat"] = "possible"
     mail.set_content(message.text)
     mail.add_alternative(message.html, subtype="html")
+    page = mail.get_body(("html",))
+    for image in message.images:
+        page.add_related(  # type: ignore[union-attr] # just added
+            image.png,
+            "image",
+            "png",
+            cid=f"<{image.content_id}>",
+            disposition="inline",
+            filename=f"{image.content_id.partition('.')[0]}.png",
+        )
     return mail
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from astraeus_pipeline.alerts import links
@@ -11,7 +11,7 @@ from astraeus_pipeline.alerts.html import render
 from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.alerting import Alert, DeliveryKind, Message
 
-_CENT: Final = Decimal("0.01")
+amount: Final = money.spelled
 _LABELS: Final = {
     "provider": "provider",
     "category": "service category",
@@ -71,17 +71,6 @@ def scope(alert: Alert) -> str:
     if "budget" in alert.scope:
         return f"Budget {', '.join(alert.scope['budget'])}"
     return ", ".join(", ".join(values) for values in alert.scope.values())
-
-
-def amount(value: Decimal | None, currency: str | None) -> str:
-    """Spell an amount to the cent with its currency; smaller ones in full."""
-    if value is None:
-        return "unknown"
-    cents = money.EXACT.copy()
-    cents.traps = dict.fromkeys(cents.traps, False)
-    rounded = value.quantize(_CENT, ROUND_HALF_UP, cents)
-    number = f"{rounded:,}" if rounded or not value else money.plain(value)
-    return f"{number} {currency}" if currency else number
 
 
 def _subject(kind: DeliveryKind, alerts: Sequence[Alert]) -> str:

@@ -26,6 +26,7 @@ from astraeus_pipeline.cli import (
     reconcile,
     savings,
     status,
+    summary,
     up,
     users,
 )
@@ -64,6 +65,7 @@ app.add_typer(account.app, name="account", help="Add, list, test, pause and remo
 app.add_typer(budget.app, name="budget", help="What may be spent, and how that stands.")
 app.add_typer(allocation.app, name="allocation", help="Rules that give costs to teams.")
 app.add_typer(alert.app, name="alert", help="Alerts, the rules that raise them, their channels.")
+app.add_typer(summary.app, name="summary", help="Weekly and monthly costs by e-mail.")
 app.add_typer(delivery.app, name="delivery", help="Look into deliveries; accept a refused one.")
 app.add_typer(anomaly.app, name="anomaly", help="Unexpected cost, and what people say of it.")
 app.add_typer(savings.app, name="savings", help="What could cost less; dismiss what is not wanted.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -57,10 +57,19 @@ class Alert:
 
 
 @dataclass(frozen=True)
+class Image:
+    """A picture that the HTML shows as `cid:<content_id>`."""
+
+    content_id: str
+    png: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Message:
     """What a channel is told; `key` is the same however often it is sent.
 
     `is_repeat_possible`: an earlier attempt ended without an answer, it may have arrived.
+    `images` go with e-mail; other channels get the text.
     """
 
     key: str
@@ -70,3 +79,4 @@ class Message:
     content: Mapping[str, Any] = field(default_factory=dict)
     is_critical: bool = False
     is_repeat_possible: bool = False
+    images: Sequence[Image] = ()

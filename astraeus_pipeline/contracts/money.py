@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Context, Decimal, Inexact, Overflow
+from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, Overflow
 from typing import Final
 
 # Wide enough for any sum of decimal128 values; a rounding would raise instead of passing.
 EXACT: Final = Context(prec=200, traps=[Inexact, Overflow])
 ZERO: Final = Decimal(0)
+_CENT: Final = Decimal("0.01")
 
 
 def add(left: Decimal, right: Decimal) -> Decimal:
@@ -35,6 +36,17 @@ def plain(amount: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def spelled(value: Decimal | None, currency: str | None) -> str:
+    """Spell an amount to the cent with its currency; smaller ones in full, None as unknown."""
+    if value is None:
+        return "unknown"
+    cents = EXACT.copy()
+    cents.traps = dict.fromkeys(cents.traps, False)
+    rounded = value.quantize(_CENT, ROUND_HALF_UP, cents)
+    number = f"{rounded:,}" if rounded or not value else plain(value)
+    return f"{number} {currency}" if currency else number
 
 
 def parse(text: str) -> Decimal:

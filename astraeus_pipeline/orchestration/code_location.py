@@ -15,6 +15,12 @@ from astraeus_pipeline.orchestration.quality import quality_asset, quality_check
 from astraeus_pipeline.orchestration.reconciling import reconciliations_check
 from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.orchestration.scoring import scoring_asset
+from astraeus_pipeline.orchestration.summarising import (
+    daily_summaries,
+    summaries_check,
+    summaries_job,
+    summarising_asset,
+)
 from astraeus_pipeline.orchestration.transform import dbt_resource, transformation_assets
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.providers.registry import PROVIDERS
@@ -45,15 +51,26 @@ def build_definitions() -> dg.Definitions:
         description="Build staging, intermediate and marts from what was loaded, then score usage"
         " and forecast",
     )
+    summaries = summaries_job()
     return dg.Definitions(
-        assets=[*(raw_asset(*each) for each in _datasets()), *transformations],
-        asset_checks=[reconciliations_check(), alerts_check(), *quality_checks()]
+        assets=[
+            *(raw_asset(*each) for each in _datasets()),
+            *transformations,
+            *([summarising_asset()] if transformations else []),
+        ],
+        asset_checks=[reconciliations_check(), alerts_check(), summaries_check(), *quality_checks()]
         if transformations
         else [],
-        jobs=[*jobs.values(), discovery.discover_accounts, *([marts] if transformations else [])],
+        jobs=[
+            *jobs.values(),
+            discovery.discover_accounts,
+            *([marts] if transformations else []),
+            *([summaries] if transformations else []),
+        ],
         schedules=[
             *(schedules.daily_schedule(*each, job) for each, job in jobs.items()),
             discovery.daily,
+            *([daily_summaries(summaries)] if transformations else []),
         ],
         sensors=[
             sensors.accounts_sensor(list(PROVIDERS)),
