@@ -49,7 +49,7 @@ def build_and_score(way: Way) -> tuple[float, float, anomaly_scores.Summary]:
 
 def predictions(place: Scratch, folder: Folder, target: Path) -> None:
     """Write the flagged days of the folder's services."""
-    with place.database.connect("reader") as conn, target.open("w", newline="") as out:
+    with place.database.connect("operator") as conn, target.open("w", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(["account_id", "service", "date", "is_anomaly"])
         for account_id, service, day in conn.execute(_PREDICTIONS):

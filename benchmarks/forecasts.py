@@ -129,7 +129,7 @@ def _stage(way: Way, bills: dict[str, Bill], name: str, first: date, last: date)
     with way.place.database.connect("dbt", autocommit=True) as conn:
         summary = forecast_runs.forecast_changes(conn)
     seconds = time.perf_counter() - started
-    with way.place.database.connect("reader") as conn:
+    with way.place.database.connect("operator") as conn:
         rows = conn.execute(_FIGURES).fetchall()
     figures = [
         Figures(*row[:5], *(float(each or 0) for each in row[5:11]), row[11]) for row in rows

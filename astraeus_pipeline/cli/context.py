@@ -38,14 +38,14 @@ def connected(role: Role) -> Iterator[psycopg.Connection]:
 
 
 def asked_marts(query: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Ask the marts as the reader role; one dict a row, decimals exact.
+    """Ask the marts as the operator, who sees all accounts; one dict a row, decimals exact.
 
     Raises: ConfigError while the marts have not been built.
     """
     from psycopg import errors
     from psycopg.rows import dict_row
 
-    with connected("reader") as conn:
+    with connected("operator") as conn:
         cursor = conn.cursor(row_factory=dict_row)
         try:
             return cursor.execute(query.encode(), parameters).fetchall()

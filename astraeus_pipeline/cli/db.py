@@ -17,8 +17,8 @@ app = typer.Typer(no_args_is_help=True)
 @app.command()
 def url(
     role: Annotated[
-        str, typer.Option(help="reader, app, loader, dbt, dagster or admin")
-    ] = "reader",
+        str, typer.Option(help="operator, reader, app, loader, dbt, dagster or admin")
+    ] = "operator",
 ) -> None:
     """Print the URL of the database for a role, password included: handle it as a secret."""
     from astraeus_pipeline.warehouse.engine import ROLES, open_database

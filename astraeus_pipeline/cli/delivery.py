@@ -136,7 +136,7 @@ def _waiting(found: dict[str, Any], wanted: set[date]) -> frozenset[date]:
 
 def _held_in_marts(delivery: int) -> set[date]:
     """Return the days of a standing delivery that do not tie in the layers above raw."""
-    with connected("reader") as conn:
+    with connected("operator") as conn:
         built = conn.execute("select to_regclass('marts.fct_reconciliations')").fetchone()
         if built is None or built[0] is None:
             return set()

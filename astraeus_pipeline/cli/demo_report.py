@@ -119,7 +119,7 @@ def show(database: Database) -> None:
 
     Raises: AstraeusError if a comparison leaves a residual that nothing explains.
     """
-    with database.connect("reader", autocommit=True) as conn:
+    with database.connect("operator", autocommit=True) as conn:
         _print_costs(conn)
         _print_restated(conn)
         days = ", ".join(

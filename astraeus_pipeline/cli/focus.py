@@ -50,7 +50,7 @@ def focus(
     settings = Settings.from_env()
     python = find_python(settings.focus_python)
     database = open_migrated(settings)
-    with database.connect("reader", autocommit=True) as conn:
+    with database.connect("operator", autocommit=True) as conn:
         gate = Gate(
             conn=conn,
             validator=install(python) if python else None,

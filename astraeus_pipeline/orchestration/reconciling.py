@@ -32,7 +32,7 @@ def reconciliations_check() -> dg.AssetChecksDefinition:
         " decimal or within the provider's rounding; else the account's day is held back",
     )
     def no_residual(ingestion: IngestionResource) -> dg.AssetCheckResult:
-        with ingestion.connection("reader") as conn:
+        with ingestion.connection("operator") as conn:
             return evaluate(conn)
 
     return no_residual

@@ -229,6 +229,6 @@
             date, date, date, date, text, text, text[], text[], text[], text[], text[], text[], text[],
             boolean, boolean
         )
-    to astraeus_reader, astraeus_app
+    to astraeus_reader, astraeus_operator, astraeus_app
     {%- endif -%}
 {% endmacro %}

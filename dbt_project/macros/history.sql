@@ -262,6 +262,6 @@
     grant execute on function
         {{ this.schema }}.costs_as_of(timestamp with time zone, text[], date, date),
         {{ this.schema }}.cost_changes_since(timestamp with time zone, text[], date, date)
-    to astraeus_reader, astraeus_app
+    to astraeus_reader, astraeus_operator, astraeus_app
     {%- endif -%}
 {% endmacro %}

@@ -1,11 +1,11 @@
 {#
     A view whose SQL is the one it was created with is left alone: creating, renaming and dropping the
     forty of them took a quarter of a build without changes, and locked out whoever read them. What
-    it was created with is its comment, a hash. Where a relation below it is replaced it falls with
+    it was created with, and who sees which rows of it, is its comment, a hash. Where a relation below it is replaced it falls with
     that (`cascade`), and is created again.
 #}
 {% materialization view, adapter='postgres' %}
-    {%- set hash = local_md5(sql) -%}
+    {%- set hash = local_md5(sql ~ rows_in_scope()) -%}
     {%- set standing = run_query(
         "select obj_description(to_regclass('" ~ this.include(database=false) ~ "'), 'pg_class')"
     ).columns[0].values()[0] -%}

@@ -13,10 +13,9 @@ from app.components import formats
 from app.queries import drivers, month, tables
 from app.queries.catalog import METRICS
 from app.queries.compiler import CostQuery, compile_costs
-from app.queries.execute import run
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import THROUGH, forget
+from tests.app.conftest import THROUGH, ask, forget
 from tests.app.test_pages import metric
 from tests.app.test_pages import run as open_page
 
@@ -73,11 +72,11 @@ def test_drivers_sum_to_the_change(
         {"account_id": "beta", "provider": "Beta"},
     ]
     now, then = (
-        run(compile_costs(CostQuery(each, "USD", basis, filters=filters)))[0]["cost"] or 0  # type: ignore[arg-type] # a key of the catalogue
+        ask(compile_costs(CostQuery(each, "USD", basis, filters=filters)))[0]["cost"] or 0  # type: ignore[arg-type] # a key of the catalogue
         for each in (days, before)
     )
     for by_service in (False, True):
-        rows = run(drivers.compile_drivers(query, before, known, by_service=by_service))
+        rows = ask(drivers.compile_drivers(query, before, known, by_service=by_service))
         assert tables.add_up(row["delta"] for row in rows) == now - then
     assert bool(now - then) == ("beta" not in str(filters).lower())
 
@@ -121,7 +120,7 @@ def test_forecast_and_unallocated_are_the_marts(marts: Database) -> None:
         )
         forget()
         at = open_page()
-        share = run(month.compile_unallocated(DayRange(first, THROUGH), "USD", "billed", ()))[0][
+        share = ask(month.compile_unallocated(DayRange(first, THROUGH), "USD", "billed", ()))[0][
             "unallocated_percent"
         ]
         conn.execute("update marts.fct_daily_allocated_costs set team = null")

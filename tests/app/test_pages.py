@@ -33,7 +33,7 @@ def run(page: str | None = None, /, *, who: str = "admin", **params: str) -> App
 
 
 def total(database: Database, currency: str, first: object, last: object) -> Decimal:
-    with database.connect("reader") as conn:
+    with database.connect("operator") as conn:
         row = conn.execute(
             "select sum(billed_cost) from marts.fct_daily_costs where billing_currency = %s"
             " and usage_date between %s and %s",

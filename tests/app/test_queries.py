@@ -14,13 +14,12 @@ from app.components import formats
 from app.queries import periods, tables
 from app.queries.catalog import DIMENSIONS, METRICS, PROVIDER_NAME
 from app.queries.compiler import CostQuery, compile_costs
-from app.queries.execute import run
 from app.queries.export import as_csv, safe
 from app.queries.workbook import workbook
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.providers.registry import PROVIDERS
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import DAYS
+from tests.app.conftest import DAYS, ask
 
 ATTACKS = ["'; drop table marts.fct_daily_costs; --", "' or '1'='1", "%s", "%(first)s"]
 
@@ -39,24 +38,24 @@ def test_values_are_bound_and_names_are_the_catalogues() -> None:
 @pytest.mark.integration
 def test_attacks_find_nothing_and_harm_nothing(marts: Database) -> None:
     for attack in ATTACKS:
-        rows = run(
+        rows = ask(
             compile_costs(
                 CostQuery(DAYS, "USD", filters=(("service", (attack,)),), group_by=("region",))
             )
         )
         assert rows == []
-    assert run(compile_costs(CostQuery(DAYS, "USD")))[0]["cost"] > 0
+    assert ask(compile_costs(CostQuery(DAYS, "USD")))[0]["cost"] > 0
 
 
 @pytest.mark.integration
 def test_every_metric_and_dimension_can_be_asked(marts: Database) -> None:
-    whole = run(compile_costs(CostQuery(DAYS, "USD")))[0]["cost"]
+    whole = ask(compile_costs(CostQuery(DAYS, "USD")))[0]["cost"]
     for basis in METRICS:
         for key in DIMENSIONS:
-            rows = run(compile_costs(CostQuery(DAYS, "USD", basis, (key,))))
+            rows = ask(compile_costs(CostQuery(DAYS, "USD", basis, (key,))))
             assert tables.total(rows) == whole
     missing = (("region", ("No region",)),)
-    assert 0 < run(compile_costs(CostQuery(DAYS, "USD", filters=missing)))[0]["cost"] < whole
+    assert 0 < ask(compile_costs(CostQuery(DAYS, "USD", filters=missing)))[0]["cost"] < whole
 
 
 @pytest.mark.parametrize(
@@ -128,12 +127,12 @@ def test_every_provider_has_a_label() -> None:
 
 @pytest.mark.integration
 def test_versions_of_an_account_do_not_multiply_money(marts: Database) -> None:
-    before = run(compile_costs(CostQuery(DAYS, "USD", group_by=("provider",))))
+    before = ask(compile_costs(CostQuery(DAYS, "USD", group_by=("provider",))))
     with marts.connect("dbt", autocommit=True) as conn:
         conn.execute("create table marts.kept as table marts.dim_accounts")
         conn.execute("insert into marts.dim_accounts table marts.kept")
         try:
-            assert run(compile_costs(CostQuery(DAYS, "USD", group_by=("provider",)))) == before
+            assert ask(compile_costs(CostQuery(DAYS, "USD", group_by=("provider",)))) == before
         finally:
             conn.execute("truncate marts.dim_accounts")
             conn.execute("insert into marts.dim_accounts table marts.kept")

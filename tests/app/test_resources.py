@@ -39,7 +39,7 @@ def listed(at: AppTest) -> Any:
 
 
 def sql(database: Database, query: str) -> Any:
-    with database.connect("reader") as conn:
+    with database.connect("operator") as conn:
         row = conn.execute(query).fetchone()
     assert row is not None
     return row[0]

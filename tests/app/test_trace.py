@@ -13,12 +13,11 @@ from app.components import formats
 from app.queries import payloads, periods, trace
 from app.queries.catalog import METRICS
 from app.queries.compiler import CostQuery
-from app.queries.execute import run
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.landing import LandingStore
-from tests.app.conftest import DAYS, THROUGH, user_of
+from tests.app.conftest import DAYS, THROUGH, ask, user_of
 from tests.app.test_pages import ENTRY, metric
 from tests.app.test_pages import run as open_page
 
@@ -40,24 +39,24 @@ def test_figure_deliveries_and_charges_agree(
 ) -> None:
     month = DayRange(THROUGH.replace(day=1), THROUGH)
     query = CostQuery(month, "USD", basis, filters=filters)  # type: ignore[arg-type] # a key of the catalogue
-    [figure] = run(trace.compile_figure(query))
-    [charges] = run(trace.compile_charges_sum(query))
-    lines = run(trace.compile_deliveries(query))
-    listed = run(trace.compile_charges(query, trace.CHARGES_EXPORTED))
+    [figure] = ask(trace.compile_figure(query))
+    [charges] = ask(trace.compile_charges_sum(query))
+    lines = ask(trace.compile_deliveries(query))
+    listed = ask(trace.compile_charges(query, trace.CHARGES_EXPORTED))
     assert figure["charges"] > 0
     assert figure["cost"] == charges["cost"] == sum(line["cost"] for line in lines)
     assert figure["charges"] == charges["charges"] == sum(line["charges"] for line in lines)
     assert sum(row["cost"] for row in listed) == figure["cost"]
     for line in lines:
         number = line["delivery_id"]
-        assert run(trace.compile_charges_sum(query, number))[0]["cost"] == line["cost"]
+        assert ask(trace.compile_charges_sum(query, number))[0]["cost"] == line["cost"]
 
 
 def test_the_sql_shown_answers_with_the_figure(marts: Database) -> None:
     awkward = (("service", ("Service B", "it's :first and :last")), ("region", ("eu-1",)))
     query = CostQuery(DAYS, "USD", "effective", filters=awkward)
-    [figure] = run(trace.compile_figure(query))
-    with marts.connect("reader") as conn:
+    [figure] = ask(trace.compile_figure(query))
+    with marts.connect("operator") as conn:
         row = conn.execute(trace.spelled(trace.compile_figure(query))).fetchone()
     assert row is not None
     assert row[0] == figure["cost"] > 0
@@ -67,7 +66,7 @@ def test_the_page_goes_down_to_what_was_sent(marts: Database) -> None:
     at = open_page("trace", ccy="USD", service="Service B")
     assert not at.exception and not at.error
     month = periods.period("Month to date", THROUGH)
-    with marts.connect("reader") as conn:
+    with marts.connect("operator") as conn:
         found = conn.execute(
             "select sum(billed_cost) from marts.fct_daily_costs where billing_currency = 'USD'"
             " and service_name = 'Service B' and usage_date between %s and %s",
@@ -83,7 +82,7 @@ def test_the_page_goes_down_to_what_was_sent(marts: Database) -> None:
 
 def test_the_payload_is_what_was_sent_and_its_hash_is_of_these_bytes(marts: Database) -> None:
     at = open_page("trace", ccy="USD", service="Service B")
-    [line] = run(trace.compile_deliveries(CostQuery(DAYS, "USD")))
+    [line] = ask(trace.compile_deliveries(CostQuery(DAYS, "USD")))
     [part] = payloads.manifest(line["payload_uri"]).parts
     shown = next(each.value for each in at.dataframe if "billed_cost" in each.value)
     assert list(shown["service_name"][:2]) == ["Service A", "Service B"]

@@ -116,7 +116,7 @@ def test_every_mart_has_an_enforced_contract_and_readers(manifest: Node) -> None
         assert mart["contract"]["enforced"], mart["name"]
         assert all(column["data_type"] for column in mart["columns"].values()), mart["name"]
         hooks = [hook["sql"] for hook in mart["config"]["post-hook"]]
-        assert any("grant_to_readers" in hook for hook in hooks), mart["name"]
+        assert any("secure_mart" in hook for hook in hooks), mart["name"]
 
 
 def test_a_build_takes_no_view_of_the_marts_away(manifest: Node) -> None:

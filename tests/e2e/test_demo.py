@@ -47,7 +47,7 @@ def test_the_demo_shows_every_provider_tied_out(database: Database, tmp_path: Pa
                 "not comparable yet",
             }
             assert states("--state", "blocked", "--rows") == []
-            with database.connect("reader") as conn:
+            with database.connect("operator") as conn:
                 billed = conn.execute(
                     "select distinct provider from marts.fct_daily_costs where billed_cost > 0"
                 ).fetchall()

@@ -104,7 +104,7 @@ def test_every_change_is_audited_and_no_secret_with_it(conn: psycopg.Connection)
     assert text is not None and "canary" not in text[0]
 
 
-@pytest.mark.parametrize("role", ["dbt", "loader", "reader"])
+@pytest.mark.parametrize("role", ["dbt", "loader", "reader", "operator"])
 def test_no_other_role_reads_sealed_credentials(database: Database, role: str) -> None:
     with database.connect(role) as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
         conn.execute("select sealed_credentials from app.accounts")

@@ -207,7 +207,7 @@ def test_a_proportional_split_follows_what_all_accounts_cost(marts: Warehouse) -
 
 
 def allocated_keys(marts: Warehouse) -> list[str]:
-    with marts.database.connect("reader") as conn:
+    with marts.database.connect("operator") as conn:
         described = conn.execute(f"select * from marts.{MART} limit 0").description
     assert described is not None
     return [column.name for column in described]

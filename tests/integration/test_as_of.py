@@ -129,7 +129,7 @@ class History:
 
     def answered(self, account: str, day: date, instant: datetime) -> Costs:
         """Ask the mart."""
-        with self.marts.database.connect("reader") as conn:
+        with self.marts.database.connect("operator") as conn:
             rows = conn.execute(
                 "select service_name, charge_category, billing_currency,"
                 " sum(billed_cost), sum(effective_cost), sum(list_cost), sum(contracted_cost)"
@@ -305,7 +305,7 @@ def test_any_question_is_answered_as_the_payloads_of_that_time(history: History)
 def test_changes_lead_from_then_to_now(history: History) -> None:
     """Old and new of each change add up to the difference, and name the delivery that made it."""
     instant = history.instants[5]
-    with history.marts.database.connect("reader") as conn:
+    with history.marts.database.connect("operator") as conn:
         rows = conn.execute(
             "select account_id, usage_date, sum(coalesce(new_billed_cost, 0)"
             " - coalesce(old_billed_cost, 0)), bool_and(is_first), array_agg(distinct delivery_id)"

@@ -38,7 +38,7 @@ class Installation:
     database: Database
 
     def ask(self, query: str) -> list[Any]:
-        with self.database.connect("reader") as conn:
+        with self.database.connect("operator") as conn:
             return conn.execute(query).fetchall()
 
 

@@ -80,7 +80,7 @@ class Warehouse:
         """Return a test's SQL as the last build ran it."""
         return (self.home / "target/compiled/astraeus/tests" / f"{test}.sql").read_text()
 
-    def ask(self, query: str, role: Any = "reader") -> list[Any]:
+    def ask(self, query: str, role: Any = "operator") -> list[Any]:
         with self.database.connect(role) as conn:
             return conn.execute(query).fetchall()
 
@@ -215,7 +215,7 @@ def test_cost_explorer_speaks_focus(warehouse: Warehouse) -> None:
 def test_charges_are_exported_as_the_standard_spells_them(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    with warehouse.database.connect("reader", autocommit=True) as conn:
+    with warehouse.database.connect("operator", autocommit=True) as conn:
         assert providers_with_charges(conn) == ("aws", "focus")
         whole = export_charges(conn, "aws", tmp_path / "whole.parquet")
         sample = export_charges(conn, "focus", tmp_path / "sample.parquet", limit=3)

@@ -117,7 +117,10 @@ def test_each_role_logs_in_and_stays_within_its_limits(database: Database) -> No
             "select * from raw.deliveries",
             "create table marts.x (a int)",
             "select * from app.accounts",
+            "select * from app.live_sessions",
+            "set role astraeus_operator",
         ],
+        "operator": ["select * from raw.deliveries", "select * from app.sessions"],
         "app": ["select * from raw.focus_costs", "delete from raw.deliveries"],
         "dbt": [
             "insert into raw.quarantine default values",

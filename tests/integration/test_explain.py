@@ -174,7 +174,7 @@ def explained(
 ) -> dict[tuple[str, ...], Decimal]:
     """Return the change by (currency, driver)."""
     named = "".join(f", {name} => %({name})s" for name in more)
-    with marts.database.connect("reader") as conn:
+    with marts.database.connect("operator") as conn:
         rows = conn.execute(
             "select billing_currency, driver, delta from marts.explain_cost_change("
             f"%(first_a)s, %(last_a)s, %(first_b)s, %(last_b)s{named})".encode(),
@@ -267,7 +267,7 @@ def test_the_residual_of_a_thousand_pairs_of_slices_is_zero(marts: Warehouse) ->
     }
     span = (LAST - FIRST).days
     told, seen = 0, set[str]()
-    with marts.database.connect("reader") as conn:
+    with marts.database.connect("operator") as conn:
         for _ in range(1000):
             start = [FIRST + timedelta(days=chance.randint(-2, span)) for _ in "ab"]
             given: dict[str, Any] = {

@@ -47,7 +47,7 @@ class Installation:
         assert self.backfill.build_marts() is None
 
     def ask(self, query: str) -> list[Any]:
-        with self.database.connect("reader") as conn:
+        with self.database.connect("operator") as conn:
             return conn.execute(query).fetchall()
 
     def billed(self) -> dict[tuple[str, date], Decimal]:

@@ -107,7 +107,7 @@ class Installation:
         return dict(
             self.ask(
                 "select account_id, sum(billed_cost) from marts.fct_daily_costs group by 1",
-                "reader",
+                "operator",
             )
         )
 

@@ -40,7 +40,7 @@ class Installation:
     def ingest(self, account: str, days: DayRange) -> str | None:
         return self.backfill.ingest(account, PROVIDERS["focus"], "costs", days).error
 
-    def ask(self, query: str, role: Any = "reader") -> list[Any]:
+    def ask(self, query: str, role: Any = "operator") -> list[Any]:
         with self.database.connect(role) as conn:
             return conn.execute(query).fetchall()
 
