@@ -31,6 +31,7 @@ from astraeus_pipeline.warehouse.summary_scope import (
     costs_of,
     late_of,
     parameters_of,
+    waited_for,
 )
 
 _COLORED: Final = 5
@@ -101,7 +102,8 @@ def is_built(conn: psycopg.Connection) -> bool:
 
 def late(conn: psycopg.Connection, scope: Scope, days: DayRange) -> tuple[Late, ...]:
     """Return the active accounts in scope that lack days, or whose newest figures are held back."""
-    return late_of(conn, accounts_of(conn, scope, days), days)
+    accounts = accounts_of(conn, scope, days)
+    return late_of(conn, waited_for(conn, scope, days, accounts), days)
 
 
 def collect(
@@ -109,6 +111,7 @@ def collect(
 ) -> Figures:
     """Return the figures of a scope's period. Connect as app, in autocommit, under `no_build`."""
     accounts = accounts_of(conn, scope, days)
+    waited = waited_for(conn, scope, days, accounts)
     before = periods.alike(days, periods.before(period, days))
     year = periods.alike(days, periods.year_before(period, days))
     delivered = _delivered(conn, accounts, days, periods.before(period, days), year[1])
@@ -151,11 +154,8 @@ def collect(
         more_anomalies=more_anomalies,
         forecast=summary_findings.forecast(conn, scope, days, accounts, now.date()),
         savings=summary_findings.savings(conn, scope, accounts),
-        late=late_of(conn, accounts, days),
-        data_through=min(
-            (each.data_through for each in accounts if each.is_active and each.data_through),
-            default=None,
-        ),
+        late=late_of(conn, waited, days),
+        data_through=min((each.data_through for each in waited if each.data_through), default=None),
         other_currencies=_other_currencies(conn, scope, days),
         as_of=now,
     )

@@ -45,8 +45,7 @@ _FINALITY: Final = """
         on finality.account_id = costs.account_id and finality.usage_date = costs.usage_date
 """
 # Whose costs may be in scope. Of those, active ones are waited for: a new account only for what
-# came after it was added, unless older days have come. A narrower scope waits for those that had
-# costs in it lately.
+# came after it was added, unless older days have come.
 _ACCOUNTS: Final = """
     select
         accounts.slug as account_id,
@@ -122,16 +121,26 @@ def parameters_of(scope: Scope, days: DayRange) -> dict[str, Any]:
 
 
 def accounts_of(conn: psycopg.Connection, scope: Scope, days: DayRange) -> list[ScopedAccount]:
-    """Return the accounts whose costs of the days may be in scope."""
+    """Return the accounts whose costs of the days may be in scope, by provider and account."""
     conditions = ["true"]
     for key in scope.filters.keys() & _OF_ACCOUNTS:
         column = _PROVIDER if key == "provider" else "accounts.slug"
         conditions.append(f"{column} = any(%(only_{key})s)")
     query = _ACCOUNTS.replace("{conditions}", " and ".join(conditions))
     rows = conn.execute(query.encode(), parameters_of(scope, days))
-    accounts = [ScopedAccount(*row) for row in rows]
+    return [ScopedAccount(*row) for row in rows]
+
+
+def waited_for(
+    conn: psycopg.Connection, scope: Scope, days: DayRange, accounts: list[ScopedAccount]
+) -> list[ScopedAccount]:
+    """Return the active ones of a scope's accounts; of a narrower scope, those with costs lately.
+
+    Lately is in the days or up to 92 days before.
+    """
+    active = [each for each in accounts if each.is_active]
     if scope.team is None and scope.filters.keys() <= _OF_ACCOUNTS:
-        return accounts
+        return active
     lately = "costs.usage_date between %(first)s::date - 92 and %(last)s"
     scoped = costs_of(scope, in_any_currency=True).replace("{days}", lately)
     found = conn.execute(
@@ -139,19 +148,18 @@ def accounts_of(conn: psycopg.Connection, scope: Scope, days: DayRange) -> list[
         parameters_of(scope, days),
     )
     narrow = {row[0] for row in found}
-    return [each for each in accounts if each.account_id in narrow]
+    return [each for each in active if each.account_id in narrow]
 
 
 def late_of(
-    conn: psycopg.Connection, accounts: list[ScopedAccount], days: DayRange
+    conn: psycopg.Connection, waited: list[ScopedAccount], days: DayRange
 ) -> tuple[Late, ...]:
-    """Return the active accounts with days that did not come or are held back."""
-    active = [each for each in accounts if each.is_active]
+    """Return those of the accounts with days that did not come or are held back."""
     rows = conn.execute(
         _LATE,
         {
-            "accounts": [each.account_id for each in active],
-            "first_days": [each.first_day for each in active],
+            "accounts": [each.account_id for each in waited],
+            "first_days": [each.first_day for each in waited],
             "first": days.first,
             "last": days.last,
         },
@@ -162,6 +170,6 @@ def late_of(
             tuple(day for account, day, held in rows if account == each.account_id and not held),
             tuple(day for account, day, held in rows if account == each.account_id and held),
         )
-        for each in active
+        for each in waited
         if any(account == each.account_id for account, _, _ in rows)
     )

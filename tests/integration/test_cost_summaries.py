@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from typer.testing import CliRunner
 
 from astraeus_pipeline.accounts.sealing import KeyRing, new_key
 from astraeus_pipeline.alerts.address import parse
 from astraeus_pipeline.alerts.journal import Journal
+from astraeus_pipeline.cli import summary
 from astraeus_pipeline.contracts import FOCUS_COSTS, money
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import RowBatch
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.orchestration import alert_channels, summarising
 from astraeus_pipeline.orchestration.summary_sending import Sender, Sent
-from astraeus_pipeline.summaries.figures import Figures, Scope
+from astraeus_pipeline.summaries.figures import Figures, Savings, Scope
 from astraeus_pipeline.warehouse import (
     allocation_rules,
     anomaly_scores,
@@ -38,7 +40,7 @@ from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from tests.fixtures.charges import batch, charge, fetched, payload
 from tests.fixtures.dbt import TODAY, Warehouse, warehouse
-from tests.fixtures.receivers import Received, mail_address, mail_server
+from tests.fixtures.receivers import Received, mail_address, mail_server, webhook
 
 pytestmark = pytest.mark.integration
 
@@ -148,14 +150,18 @@ def sender(marts: Warehouse, tmp_path: Path) -> Iterator[Sender]:
 
 def add(sender: Sender, ports: dict[str, int], **more: Any) -> None:
     """Add a weekly summary of account acme, unless told otherwise, and its channels."""
-    made: dict[str, Any] = {"name": "Costs", "filters": {"account": ["acme"]}, **more}
+    made: dict[str, Any] = {
+        "name": "Costs",
+        "filters": {"account": ["acme"]},
+        "channels": list(ports),
+        **more,
+    }
     with sender.database.connect("app", autocommit=True) as conn:
         for name, port in ports.items():
             alert_channels.add(conn, sender.ring, name, parse("email", mail_address(port)), "ann")
         new = NewSummary(
             period="week",
             billing_currency="USD",
-            channels=list(ports),
             owner="ann",
             starts_on=WEEK.first,
             **made,
@@ -261,7 +267,60 @@ def test_a_team_sees_what_it_bears_and_nothing_else(marts: Warehouse) -> None:
     parts = [figures(marts, Scope("USD", team=team)).cost for team in ("shop", "data")]
     assert money.total(each for each in parts if each is not None) == total(marts, WEEK, "true")
     nobody = figures(marts, Scope("USD", team="nobody"))
-    assert (nobody.cost, nobody.services, nobody.late) == (None, [], ())
+    assert (nobody.cost, nobody.services, nobody.late) == (0, [], ())
+
+
+@pytest.mark.parametrize(
+    ("filters", "where"),
+    [
+        ({"provider": ["Acme"]}, "account_id = 'acme'"),
+        (
+            {"account": ["acme", "other"], "sub_account": ["No sub account"]},
+            "sub_account_id is null",
+        ),
+        ({"service": ["Compute"], "region": ["No region"]}, "service_name = 'Compute'"),
+        ({"category": ["Other"], "charge": ["Purchase"]}, "charge_category = 'Purchase'"),
+        ({"account": ["nobody"]}, "false"),
+    ],
+)
+def test_filters_mean_what_they_mean_on_the_costs_page(
+    marts: Warehouse, filters: dict[str, list[str]], where: str
+) -> None:
+    said = figures(marts, Scope("USD", filters=filters))
+    if where == "false":
+        assert (said.cost, said.before.against_cost, said.forecast) == (None, None, None)
+        return
+    assert said.cost == total(marts, WEEK, where)
+    assert said.before.against_cost == total(marts, BEFORE, where)
+    assert money.total(each.cost for each in said.stacked) == said.cost
+    assert [each.name for each in said.budgets or ()] == []
+    knows_anomalies = filters.keys() <= {"provider", "account", "sub_account", "service"}
+    assert (said.anomalies is not None) == knows_anomalies
+
+
+def test_savings_are_added_up_only_where_they_may_be(marts: Warehouse) -> None:
+    with marts.database.connect("dbt", autocommit=True) as conn:
+        conn.execute(
+            "create table marts.fct_recommendations as select * from (values"
+            " ('acme', null, 'eu', 'open', 10.5, 'USD', true),"
+            " ('acme', null, 'eu', 'open', 99, 'USD', false),"  # overlaps the one above
+            " ('acme', null, 'eu', 'open', null, null, false),"
+            " ('acme', null, 'eu', 'open', 7, 'EUR', true),"
+            " ('other', null, 'eu', 'open', 1.25, 'USD', true),"
+            " ('acme', null, 'us', 'dismissed', 500, 'USD', false)) as every (account_id,"
+            " sub_account_id, region_id, state, monthly_saving, billing_currency, counts_in_total)"
+        )
+        conn.execute("grant select on marts.fct_recommendations to astraeus_app")
+    every = Savings(Decimal("11.75"), counted=2, open=5, unknown=1, other_currencies=1)
+    assert figures(marts, Scope("USD")).savings == every
+    acme = Scope("USD", filters={"account": ["acme"], "region": ["eu"]})
+    assert figures(marts, acme).savings == replace(
+        every, monthly_saving=Decimal("10.5"), counted=1, open=4
+    )
+    assert figures(marts, Scope("USD", filters={"service": ["Compute"]})).savings is None
+    with marts.database.connect("dbt", autocommit=True) as conn:
+        conn.execute("drop table marts.fct_recommendations")
+    assert figures(marts, Scope("USD")).savings is None
 
 
 def test_one_mail_in_three_runs_with_the_figures_of_sql(
@@ -385,3 +444,59 @@ def test_older_periods_and_paused_summaries_stay_unsent_and_one_may_be_sent_at_o
     assert sender.send_due(WEDNESDAY).sent == 0
     with pytest.raises(ConfigError, match="no summary"):
         sender.send_due(MONDAY, at_once="Nobody's")
+
+
+def test_other_channels_get_the_text_and_the_exact_figures(
+    marts: Warehouse, sender: Sender
+) -> None:
+    with webhook() as hook:
+        with sender.database.connect("app", autocommit=True) as conn:
+            address = parse("webhook", f"json://127.0.0.1:{hook.port}/costs")
+            alert_channels.add(conn, sender.ring, "hook", address, "ann")
+        add(sender, {}, channels=["hook"])
+        assert sender.send_due(MONDAY).sent == 1
+    (post,) = hook.posts
+    told = post["summary"]
+    assert Decimal(told["cost"]) == total(marts, WEEK, "account_id = 'acme'")
+    assert Decimal(told["before"]["cost"]) == total(marts, BEFORE, "account_id = 'acme'")
+    assert (post["key"], told["is_complete"]) == (hook.ids[0], True)
+
+
+def test_commands_add_show_send_and_remove(
+    marts: Warehouse,
+    sender: Sender,
+    mail: Received,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = new_key()
+    url = marts.database.admin_url.render_as_string(hide_password=False)
+    for name, value in {"DATABASE_URL": url, "HOME": str(tmp_path), "MASTER_KEYS": key}.items():
+        monkeypatch.setenv(f"ASTRAEUS_{name}", value)
+    with marts.database.connect("app", autocommit=True) as conn:
+        address = parse("email", mail_address(mail.port))
+        alert_channels.add(conn, KeyRing.parse(key), "mail", address, "ann")
+
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(summary.app, words, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    run("add", "Shop", "--channel", "mail", "--currency", "USD", "--team", "Shop")
+    cost = money.spelled(total(marts, WEEK, "team = 'shop'", "fct_daily_allocated_costs"), "USD")
+    assert f"{cost}, effective cost" in run("preview", "Shop", "--of", "2026-11-11")
+    page = tmp_path / "page.html"
+    run("preview", "Shop", "--of", "2026-11-11", "--html", str(page))
+    assert page.read_text().count("data:image/png;base64,") == 2
+    assert mail.mails == []
+    run("pause", "Shop")
+    assert "0 sent" in run("send", "Shop")
+    run("resume", "Shop")
+    assert "1 sent" in run("send", "Shop")
+    assert "0 sent" in run("send", "Shop")
+    (told,) = json.loads(run("list", "--json"))
+    assert [each["state"] for each in told["deliveries"]] == ["sent"]
+    run("remove", "Shop")
+    assert "None yet" in run("list")
+    said = summarising.summarising_asset()()
+    assert said.metadata["sent"] == 0
