@@ -61,6 +61,16 @@ def test_accounts_are_looked_for_every_day(definitions: dg.Definitions) -> None:
     assert daily.job_name == "discover_accounts"
 
 
+def test_summaries_are_sent_and_checked_every_morning(definitions: dg.Definitions) -> None:
+    from astraeus_pipeline.orchestration import summarising
+
+    daily = {each.name: each for each in definitions.schedules or ()}["daily_send_cost_summaries"]
+    assert (daily.job_name, daily.cron_schedule) == (summarising.JOB, "0 7 * * *")
+    job = definitions.resolve_job_def(summarising.JOB)
+    keys = job.asset_layer.asset_graph.asset_check_keys if job.asset_layer else set()
+    assert keys == {dg.AssetCheckKey(summarising.KEY, "summaries_are_delivered")}
+
+
 def test_reconciliations_are_checked_with_every_build(definitions: dg.Definitions) -> None:
     from astraeus_pipeline.orchestration import reconciling, sensors
 

@@ -25,6 +25,7 @@ from astraeus_pipeline.contracts.delivery import RowBatch
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.orchestration import alert_channels, summarising
 from astraeus_pipeline.orchestration.summary_sending import Sender, Sent
+from astraeus_pipeline.summaries import message
 from astraeus_pipeline.summaries.figures import Figures, Savings, Scope
 from astraeus_pipeline.warehouse import (
     allocation_rules,
@@ -227,6 +228,20 @@ def test_figures_are_the_marts_to_the_last_decimal(marts: Warehouse) -> None:
     assert said.data_through == date(2026, 11, 13)
     ((late),) = said.late
     assert (late.account_id, late.missing) == ("other", (date(2026, 11, 14), date(2026, 11, 15)))
+
+
+def test_a_month_is_compared_with_as_many_days_of_the_one_before(marts: Warehouse) -> None:
+    october, september = (DayRange.of_month(date(2026, month, 1)) for month in (10, 9))
+    with marts.database.connect("app", autocommit=True) as conn:
+        said = summary_figures.collect(conn, "Costs", "month", Scope("USD"), october, MONDAY)
+    assert said.cost == total(marts, october, "true")
+    assert (len(said.before.days), said.before.against) == (30, september)
+    assert said.before.cost == total(marts, said.before.days, "true")
+    assert said.before.against_cost == total(marts, september, "true")
+    assert said.year_before.against_cost is None
+    changes = money.total(each.change for each in said.services if each.change is not None)
+    assert changes == said.before.change
+    assert len(message.pictures(said)) == 2
 
 
 def test_what_else_is_told_is_what_its_marts_say(marts: Warehouse) -> None:
