@@ -34,7 +34,7 @@ def add_button() -> None:
     st.button(
         "Add an account",
         icon=":material/add:",
-        type="primary",
+        type=drawers.main(),
         key="add_account",
         on_click=drawers.open_,
         args=("add_account",),
@@ -121,7 +121,9 @@ def _add(_: Any) -> None:
     form = Form(slug, key, name, settings, secrets, reference)
     with st.container(horizontal=True):
         is_testing = st.button("Test the connection", icon=":material/network_check:", key="a_test")
-        is_saving = st.button("Test and add", icon=":material/check:", type="primary", key="a_save")
+        is_saving = st.button(
+            "Test and add", icon=":material/check:", type=drawers.main(), key="a_save"
+        )
     if is_testing:
         _test(form)
     if is_saving:
@@ -218,7 +220,7 @@ def _rotate(slug: str) -> None:
     )
     provider = records.providers()[account.provider]
     secrets = _secrets(provider, "r")
-    if st.button("Test and keep", icon=":material/check:", type="primary", key="r_save"):
+    if st.button("Test and keep", icon=":material/check:", type=drawers.main(), key="r_save"):
         is_done = writing.attempt("accounts", lambda actor: records.rotate(slug, secrets, actor))
         if is_done:
             _forget("r_secret_")
@@ -258,7 +260,7 @@ def _ingest(slug: str) -> None:
             st.caption("Choose the last day, too.")
             return
         st.caption(f"{len(days)} days of {dataset}, as one run of Dagster.")
-        if st.button("Ingest", icon=":material/replay:", type="primary", key="i_start"):
+        if st.button("Ingest", icon=":material/replay:", type=drawers.main(), key="i_start"):
             ingesting.start(slug, dataset, days)
         with st.expander("As a command", icon=":material/terminal:"):
             st.code(records.command(slug, dataset, days), language="bash", wrap_lines=True)

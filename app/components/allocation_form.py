@@ -50,7 +50,7 @@ def _add(dimension: str) -> None:
     )
     later = [rule.id for rule in rules if rule.position >= place]
     _preview(form, later)
-    if st.button("Save the rule", type="primary", icon=":material/check:", key="n_al_save"):
+    if st.button("Save the rule", type=drawers.main(), icon=":material/check:", key="n_al_save"):
         drawers.finish(
             writing.attempt("rules", lambda actor: _whole(records.add, form, place, actor))
         )
@@ -68,7 +68,9 @@ def _edit(rule_id: int) -> None:
     same = [each for each in rules if each.dimension == rule.dimension]
     # What it decides now it may decide anew, so it counts among the later ones.
     _preview(form, [each.id for each in same if each.position >= rule.position])
-    if st.button("Save changes", type="primary", icon=":material/check:", key=f"{key}_al_save"):
+    if st.button(
+        "Save changes", type=drawers.main(), icon=":material/check:", key=f"{key}_al_save"
+    ):
         drawers.finish(
             writing.attempt("rules", lambda actor: _whole(records.change, rule_id, form, actor))
         )

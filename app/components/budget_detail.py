@@ -82,7 +82,7 @@ def _facts(standing: Mapping[str, Any]) -> None:
         hide_header=True,
     )
     for sentence in budget_words.lacks(standing):
-        st.caption(f":orange-badge[:material/warning: Incomplete] {sentence}")
+        st.markdown(f":orange-badge[:material/warning: Incomplete] :small[{sentence}]")
     _links(standing)
 
 

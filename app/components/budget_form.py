@@ -28,7 +28,7 @@ def add_button() -> None:
     st.button(
         "Add a budget",
         icon=":material/add:",
-        type="primary",
+        type=drawers.main(),
         key="add_budget",
         on_click=drawers.open_,
         args=("add_budget",),
@@ -56,7 +56,9 @@ def draw() -> None:
 def _add(_: Any) -> None:
     form = _form()
     _preview(form)
-    if st.button("Save the budget", type="primary", icon=":material/check:", key="save_budget"):
+    if st.button(
+        "Save the budget", type=drawers.main(), icon=":material/check:", key="save_budget"
+    ):
         drawers.finish(writing.attempt("budgets", lambda actor: _save(form, actor)))
 
 
@@ -223,7 +225,9 @@ def _edit(budget_id: int) -> None:
     )
     owner = right.text_input("Owner", standing["owner"] or "", key=f"{prefix}_owner")
     actual, forecast = _shares(standing["shares"], prefix)
-    if st.button("Save changes", type="primary", icon=":material/check:", key=f"{prefix}_save"):
+    if st.button(
+        "Save changes", type=drawers.main(), icon=":material/check:", key=f"{prefix}_save"
+    ):
         drawers.finish(
             writing.attempt(
                 "budgets",

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import streamlit as st
 
-from app.components import states, writing
+from app.components import charts, states, writing
 
 _KEY: Final = "drawer"
+
+
+def main() -> Literal["primary", "secondary"]:
+    """Return the type of a form's main button: white on the dark theme's blue cannot be read."""
+    return "primary" if charts.theme() == "light" else "secondary"
 
 
 def open_(name: str, subject: Any = None) -> None:

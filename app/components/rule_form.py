@@ -42,7 +42,7 @@ def draw() -> None:
 def _add(_: Any) -> None:
     form = _form(None, "n")
     _trial(form)
-    if st.button("Save the rule", type="primary", icon=":material/check:", key="n_save"):
+    if st.button("Save the rule", type=drawers.main(), icon=":material/check:", key="n_save"):
         drawers.finish(writing.attempt("rules", lambda actor: _save(None, form, actor)))
 
 
@@ -59,7 +59,7 @@ def _edit(name: str) -> None:
         return
     form = _form(standing, f"e_{name}")
     _trial(form)
-    if st.button("Save changes", type="primary", icon=":material/check:", key="e_save"):
+    if st.button("Save changes", type=drawers.main(), icon=":material/check:", key="e_save"):
         drawers.finish(writing.attempt("rules", lambda actor: _save(name, form, actor)))
     st.divider()
     if st.button("Remove the rule", icon=":material/delete:", key="e_remove"):

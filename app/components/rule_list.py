@@ -53,7 +53,7 @@ def _alert_rules() -> None:
             st.button(
                 "Add a rule",
                 icon=":material/add:",
-                type="primary",
+                type=drawers.main(),
                 key="add_rule",
                 on_click=drawers.open_,
                 args=("add_rule",),

@@ -195,7 +195,9 @@ def _detail(row: Mapping[str, Any]) -> None:
             hide_header=True,
         )
         if caveat:
-            st.caption(f":orange-badge[:material/warning: Wrong if] {formats.escaped(caveat)}")
+            st.markdown(
+                f":orange-badge[:material/warning: Wrong if] :small[{formats.escaped(caveat)}]"
+            )
     with right.container(border=True, height="stretch"), states.guarded("The saving"):
         _facts(row)
         _say(row)

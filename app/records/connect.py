@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 import psycopg
+from pydantic import SecretStr
 
 from astraeus_pipeline.errors import DatabaseError
 from astraeus_pipeline.settings import Settings
-from astraeus_pipeline.warehouse.engine import open_database
+from astraeus_pipeline.warehouse.engine import Database, open_database
 
 _DENIED = "42501"
 
@@ -21,10 +24,26 @@ def as_app() -> Iterator[psycopg.Connection]:
     Raises: DatabaseError in plain words, with no SQL and no password.
     """
     try:
-        with open_database(Settings.from_env()).connect("app", autocommit=True) as conn:
+        with _connected() as conn:
             yield conn
     except psycopg.Error as error:
         raise _explained(error) from error
+
+
+def _connected() -> psycopg.Connection:
+    settings = Settings.from_env()
+    try:
+        return _database(settings.home, settings.database_url).connect("app", autocommit=True)
+    except DatabaseError:
+        # The embedded server may have been started anew, behind another port.
+        _database.cache_clear()
+        return _database(settings.home, settings.database_url).connect("app", autocommit=True)
+
+
+@cache
+def _database(home: Path, url: SecretStr | None) -> Database:
+    """Return the database of a home or URL: to look whether it runs takes longer than to ask it."""
+    return open_database(Settings(home=home, database_url=url))
 
 
 def _explained(error: psycopg.Error) -> DatabaseError:

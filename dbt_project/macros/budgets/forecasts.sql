@@ -82,9 +82,11 @@
     -- what came after the day of the forecast is part of the rest that it expects
     costs as (
         select * from budget_costs
+        where usage_date > (select min(expected.as_of) from expected)
     ),
 
-    since as (
+    -- worked out once: the planner takes every step here for one row, and would do it for each
+    since as materialized (
         select
             expected.budget_id,
             expected.account_id,
