@@ -49,7 +49,7 @@ def draw(scope: Scope) -> None:
     ids = [row.alert.id for row in rows]
     key = f"alerts_{hash(tuple(ids))}_{picked.closed('alert')}"
     with st.container(border=True):
-        _table(rows, key, lambda: picked.choose(key, "alert", ids))
+        _table(rows, str(state), key, lambda: picked.choose(key, "alert", ids))
         st.caption(
             f"The newest first{f', {len(rows)} at most' if len(rows) == records.ROWS else ''}."
             " Figures as they were when the alert was raised; raised in UTC."
@@ -86,7 +86,8 @@ def _cards(rows: Sequence[Raised], state: str) -> None:
             cards.figure(label, f"{sum(fate.state in wanted for fate in fates):,}", help_text=about)
 
 
-def _table(rows: Sequence[Raised], key: str, on_select: Any) -> None:
+def _table(rows: Sequence[Raised], state: str, key: str, on_select: Any) -> None:
+    columns = ["About", "Found", "Severity", "Raised", "Rule", "Messages"]
     st.dataframe(
         [
             {
@@ -101,6 +102,7 @@ def _table(rows: Sequence[Raised], key: str, on_select: Any) -> None:
             for row in rows
         ],
         hide_index=True,
+        column_order=[*columns, "State"] if state == records.STATES[-1] else columns,
         key=key,
         height="content" if len(rows) <= 12 else 458,
         placeholder="",
@@ -108,7 +110,7 @@ def _table(rows: Sequence[Raised], key: str, on_select: Any) -> None:
         selection_mode="single-row",
         alt="Alerts, the newest first; the same as text below",
         column_config={
-            "About": st.column_config.TextColumn(width=200, pinned=True),
+            "About": st.column_config.TextColumn(width=236, pinned=True),
             "Found": st.column_config.TextColumn(width=280),
             "Severity": st.column_config.MultiselectColumn(
                 width=82,
@@ -120,7 +122,7 @@ def _table(rows: Sequence[Raised], key: str, on_select: Any) -> None:
             ),
             "Rule": st.column_config.TextColumn(width=124),
             "State": st.column_config.TextColumn(width=70),
-            "Messages": st.column_config.TextColumn(width=96),
+            "Messages": st.column_config.TextColumn(width=124),
         },
     )
 
