@@ -42,6 +42,17 @@ pages = st.navigation(
                 "views/budgets.py", title="Budgets and alerts", icon=":material/notifications:"
             ),
             st.Page("views/accounts.py", title="Accounts", icon=":material/cloud_sync:"),
+            *(
+                [
+                    st.Page(
+                        "views/admin.py",
+                        title="Administration",
+                        icon=":material/admin_panel_settings:",
+                    )
+                ]
+                if who.may("users")
+                else []
+            ),
         ],
     }
 )

@@ -9,7 +9,7 @@ from app.auth.permissions import Permission, may
 from astraeus_pipeline.contracts.people import Grant, Role
 from astraeus_pipeline.warehouse.sessions import Session
 
-_SPELT: Final[dict[Role, str]] = {
+ROLE_NAMES: Final[dict[Role, str]] = {
     "viewer": "Viewer",
     "analyst": "Analyst",
     "budget_owner": "Budget owner",
@@ -42,7 +42,7 @@ class Principal:
     @property
     def role_name(self) -> str:
         """The role in words."""
-        return _SPELT[self.role]
+        return ROLE_NAMES[self.role]
 
     @property
     def scope(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import monotonic
 from typing import Final, NoReturn
 from urllib.parse import urlencode, urlsplit
@@ -13,7 +14,7 @@ from app.auth.cookies import COOKIE, key_of
 from app.auth.permissions import Permission
 from app.auth.principal import Principal
 from app.components import formats
-from astraeus_pipeline.errors import ForbiddenError
+from astraeus_pipeline.errors import DatabaseError, ForbiddenError
 
 # A fragment that runs by itself asks the database again after this long.
 _FRESH_SECONDS: Final = 5
@@ -82,10 +83,19 @@ def may(permission: Permission) -> bool:
 def draw(who: Principal) -> None:
     """Draw who is signed in, and the way out, in the sidebar."""
     with st.sidebar:
+        _watch(who.session)
         st.markdown(f"**{formats.escaped(who.name)}**")
         sees = "" if not who.grants else f", sees {formats.escaped(who.scope)}"
         st.caption(f"{who.role_name}{sees}")
         st.button("Sign out", icon=":material/logout:", on_click=_sign_out, width="stretch")
+
+
+@st.fragment(run_every="60s")
+def _watch(key: str) -> None:
+    """End an open tab within a minute after its session; looking is no sign of life."""
+    with suppress(DatabaseError):
+        if store.live(key) is None:
+            st.rerun()
 
 
 def _sign_out() -> None:

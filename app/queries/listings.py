@@ -73,3 +73,7 @@ BREACHES: Final = _fixed(
     " and period_end >= (select max(usage_date) from marts.fct_daily_costs) - 7"
     " order by severity, usage_date desc limit 50"
 )
+
+TEAMS: Final = _fixed(
+    "select distinct team from marts.fct_daily_allocated_costs where team is not null order by 1"
+)
