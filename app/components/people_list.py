@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from app.components.cache import ask
 from app.queries import listings
 from app.records import people
 from astraeus_pipeline.contracts.people import ROLES, Grant, Role
+from astraeus_pipeline.errors import DatabaseError
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.users import User
 
@@ -141,7 +143,9 @@ def _role(label: str, standing: Role, *, key: str) -> Role:
 
 
 def _grants(standing: Sequence[Grant], *, key: str) -> list[Grant]:
-    teams = [row["team"] for row in ask(listings.TEAMS)]
+    teams: list[str] = []
+    with suppress(DatabaseError):  # people are added before the first bill, too
+        teams = [row["team"] for row in ask(listings.TEAMS)]
     # What has gone since stays in the list, or saving would take it away unasked.
     there = list(dict.fromkeys([*people.grants_there_are(teams), *standing]))
     return st.multiselect(
