@@ -12,7 +12,7 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
-from app.components import access, links, scope, states  # noqa: E402 - after the path is right
+from app.components import access, ink, links, scope, states  # noqa: E402 - after the path is right
 
 STATIC = Path(__file__).parent / "static"
 st.set_page_config(page_title="Astraeus", page_icon=str(STATIC / "icon.svg"), layout="wide")
@@ -21,6 +21,7 @@ st.logo(
     icon_image=str(STATIC / "icon.svg"),
     size="large",
 )
+ink.draw()
 who = None
 with states.guarded("The app"):
     who = access.principal()

@@ -18,15 +18,6 @@ from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Part
 
 _KEY: Final = "delivery"
-# What the ledger calls a comparison, as a person reads it.
-_STATES: Final = {
-    "exact": ":green-badge[:material/check: exact]",
-    "within rounding": ":green-badge[:material/check: within rounding]",
-    "accepted": ":orange-badge[:material/gavel: accepted]",
-    "not comparable yet": ":gray-badge[:material/hourglass: not comparable yet]",
-    "no control total": ":gray-badge[no total stated]",
-    "blocked": ":red-badge[:material/block: does not tie out]",
-}
 
 
 def figure(query: CostQuery, found: dict[str, Any], lines: Sequence[dict[str, Any]]) -> None:
@@ -107,7 +98,7 @@ def deliveries(
     whole = tables.total(lines)
     st.caption(
         f"Together {formats.money(whole, query.currency)} in {len(lines)} deliveries,"
-        f" {sum(line['mart_rows'] for line in lines):,} rows of `fct_daily_costs`;"
+        f" {sum(line['mart_rows'] for line in lines):,} rows of fct\\_daily\\_costs;"
         f" {_agreement(whole == found['cost'], 'the figure')}."
     )
     if len(lines) == 1:
@@ -196,7 +187,6 @@ def _facts(line: dict[str, Any]) -> None:
         "Loaded": _moment(line["finished_at"]),
         "Dagster run": line["dagster_run_id"],
         "Payload": f"{line['payload_rows'] or 0:,} rows, {line['payload_bytes'] or 0:,} bytes",
-        "sha256": line["payload_sha256"],
         "Accepted by": line["accepted_by"],
         "Because": line["accepted_reason"],
     }
@@ -218,25 +208,29 @@ def _controls(line: dict[str, Any]) -> None:
     if not found:
         st.caption("This provider states none for these days: there is nothing to tie out with.")
         return
-    st.table(
+    st.dataframe(
         [
             {
                 "Days": periods.spell(DayRange(row["first_day"], row["last_day"])),
-                "Cost": formats.escaped(row["cost_type"]),
-                "Loaded": _amount(row["left_amount"]),
-                "Provider says": _amount(row["right_amount"]),
-                "Residual": _amount(row["residual"]),
+                "Cost": row["cost_type"],
+                "Loaded": row["left_amount"],
+                "Provider says": row["right_amount"],
+                "Residual": row["residual"],
                 "Currency": row["currency"],
-                "": _STATES.get(row["state"], row["state"]),
-                "Why": formats.escaped(row["cause"] or ""),
+                "State": row["state"],
+                "Why": row["cause"],
             }
-            for row in found[:12]
+            for row in found
         ],
-        border="horizontal",
         hide_index=True,
+        height="content" if len(found) <= 6 else 240,
+        placeholder="none",
+        column_config={
+            name: st.column_config.NumberColumn(format="%f")
+            for name in ("Loaded", "Provider says", "Residual")
+        },
+        alt="The provider's own totals beside what was loaded, the worst first",
     )
-    if len(found) > 12:
-        st.caption(f"And {len(found) - 12} more, no worse than these.")
     if source := found[0]["control_source"]:
         st.caption(f"Stated by {formats.escaped(source)}.")
 
@@ -291,10 +285,9 @@ def _payload(line: dict[str, Any]) -> None:
 
 
 def _part(part: Part, start: int) -> None:
-    st.caption(
-        f"`{formats.escaped(payloads.location(part))}`, {part.bytes:,} bytes as fetched,"
-        f" sha256 `{part.sha256}`"
-    )
+    st.caption(f"{part.bytes:,} bytes as fetched. Where it lies, and its sha256:")
+    # Code wraps on a phone, where a caption with 64 letters in one word would not.
+    st.code(f"{payloads.location(part)}\n{part.sha256}", language=None, wrap_lines=True)
     rows = payloads.head(part, start=start)
     if not rows:
         st.caption("No row there.")
@@ -319,10 +312,6 @@ def _table_key(query: CostQuery) -> str:
 
 def _agreement(agrees: bool, what: str) -> str:
     return f"exactly {what}" if agrees else f"**not {what}: please report this**"
-
-
-def _amount(value: Any) -> str:
-    return "none" if value is None else formats.spelled(value)
 
 
 def _moment(value: datetime | None) -> str | None:

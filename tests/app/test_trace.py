@@ -86,7 +86,7 @@ def test_the_payload_is_what_was_sent_and_its_hash_is_of_these_bytes(marts: Data
     [part] = payloads.manifest(line["payload_uri"]).parts
     shown = next(each.value for each in at.dataframe if "billed_cost" in each.value)
     assert list(shown["service_name"][:2]) == ["Service A", "Service B"]
-    assert any(part.sha256 in each.value for each in at.caption)
+    assert any(part.sha256 in each.value for each in at.code)
     with LandingStore.from_settings(Settings.from_env()).open(part) as handle:
         assert hashlib.sha256(handle.read()).hexdigest() == part.sha256
     at.number_input[0].set_value(22).run()

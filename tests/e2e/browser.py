@@ -1,0 +1,164 @@
+"""The app served as people start it, and windows of a real browser that watch what goes wrong."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, Final, Literal
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from app.auth.cookies import COOKIE
+
+CHROMIUM: Final = shutil.which("chromium")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+_ENTRY: Final = Path(__file__).parents[2] / "app" / "asgi.py"
+_ARGS: Final = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+]
+# Streamlit asks for these below the page's own path, where nothing is.
+_KNOWN: Final = ("/_stcore/health", "/_stcore/host-config")
+
+Scheme = Literal["light", "dark"]
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Start the app in this environment, from a folder of no importance; yield its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    started = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", str(_ENTRY), "--server.port", str(port)],
+        cwd=folder,
+    )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        _wait(f"{base}/_stcore/health")
+        yield base
+    finally:
+        started.terminate()
+        started.wait(20)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the browser."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGS)
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+@dataclass
+class Window:
+    """A window of one person, and all that it did that it must not do."""
+
+    page: Page
+    address: str
+    foreign: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> Page:
+        """Go to a path of the app and wait until it is drawn."""
+        self.page.goto(f"{self.address}{path}")
+        self.settle()
+        return self.page
+
+    def settle(self) -> None:
+        """Wait until the script has ended."""
+        self.page.wait_for_selector(
+            "[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000
+        )
+
+    def check(self) -> None:
+        """Fail if anything was asked of another host, or went wrong in the page."""
+        assert self.foreign == []
+        assert self.broken == []
+        assert self.page.get_by_test_id("stException").count() == 0
+
+
+@contextmanager
+def window(
+    browser: Browser,
+    address: str,
+    name: str,
+    *,
+    width: int = 1440,
+    height: int = 1500,
+    scheme: Scheme = "light",
+) -> Iterator[Window]:
+    """Open a window of a person that the fixtures signed in; check it at the end."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
+    )
+    context.add_cookies(
+        [
+            {
+                "name": COOKIE,
+                "value": f"token of {name}",
+                # Secure, as it is: browsers take this machine for safe without TLS.
+                "url": address.replace("http:", "https:"),
+                "secure": True,
+                "httpOnly": True,
+                "sameSite": "Lax",
+            }
+        ]
+    )
+    opened = Window(context.new_page(), address)
+    own = (address, address.replace("http", "ws"), "data:", "blob:")
+    opened.page.on(
+        "request",
+        lambda sent: None if sent.url.startswith(own) else opened.foreign.append(sent.url),
+    )
+    opened.page.on("pageerror", lambda error: opened.broken.append(str(error)))
+    opened.page.on("console", lambda said: opened.broken.extend(_wrong(said)))
+    yield opened
+    opened.check()
+    context.close()
+
+
+def _wrong(said: ConsoleMessage) -> list[str]:
+    if said.type != "error" or urlparse(said.location["url"]).path.endswith(_KNOWN):
+        return []
+    return [f"{said.text} ({said.location['url']})"]
+
+
+def _wait(url: str) -> None:
+    until = monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except OSError:
+            if monotonic() > until:
+                raise
+            sleep(0.3)
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe finds against WCAG 2.1 AA, without what is the framework's own."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found: Any = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
+    return [
+        f"{each['id']}: {node['html'][:160]}"
+        for each in found.response["violations"]
+        if each["id"] not in ("list", "listitem", "svg-img-alt")
+        for node in each["nodes"]
+    ]
