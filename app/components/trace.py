@@ -281,13 +281,13 @@ def _payload(line: dict[str, Any]) -> None:
     if name is None:
         st.caption("The delivery was empty: the provider sent no rows.")
         return
-    _part(names[name], int(start))
+    _part(names[name], int(start), line["payload_sha256"])
 
 
-def _part(part: Part, start: int) -> None:
-    st.caption(f"{part.bytes:,} bytes as fetched. Where it lies, and its sha256:")
+def _part(part: Part, start: int, whole: str) -> None:
+    st.caption(f"{part.bytes:,} bytes as fetched. Where it lies, its sha256, and the payload's:")
     # Code wraps on a phone, where a caption with 64 letters in one word would not.
-    st.code(f"{payloads.location(part)}\n{part.sha256}", language=None, wrap_lines=True)
+    st.code(f"{payloads.location(part)}\n{part.sha256}\n{whole}", language=None, wrap_lines=True)
     rows = payloads.head(part, start=start)
     if not rows:
         st.caption("No row there.")
