@@ -9,7 +9,7 @@ export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: demo test check focus bench bench-anomalies bench-forecasts dev manifest lock focus-lock setup clean
+.PHONY: demo test test-e2e check focus bench bench-anomalies bench-forecasts dev manifest lock focus-lock setup clean
 
 setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
@@ -43,6 +43,10 @@ dev: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Those of them that start the whole product, and the pages in a real browser (Debian's Chromium).
+test-e2e: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e
 
 check: setup
 	$(BIN)/ruff format --check .
