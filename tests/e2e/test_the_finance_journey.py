@@ -83,7 +83,7 @@ def test_a_finance_persons_morning(opened: Window, marts: Database, tmp_path: Pa
         "select payload_sha256 from marts.fct_deliveries"
         " where account_id = 'acme' and dataset = 'costs'",
     )
-    assert page.get_by_text(sha256).count() >= 1
+    page.get_by_text(sha256).first.wait_for()
     page.get_by_text("What the provider sent").wait_for()
 
     page.get_by_role("link", name="Back to Costs").click()
