@@ -84,7 +84,7 @@ def test_a_finance_persons_morning(opened: Window, marts: Database, tmp_path: Pa
         " where account_id = 'acme' and dataset = 'costs'",
     )
     page.get_by_text(sha256).first.wait_for()
-    page.get_by_text("What the provider sent").wait_for()
+    page.get_by_text("What the provider sent", exact=True).wait_for()
 
     page.get_by_role("link", name="Back to Costs").click()
     page.get_by_role("heading", name="Costs", exact=True).wait_for()
