@@ -114,7 +114,7 @@ def test_a_shared_link_shows_the_same_figure(page: Page, address: str, marts: Da
     _settle(page)
     assert _first_card(page) == formats.exact(total(marts, "EUR", day, day), "EUR")
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("button", name="CSV", exact=True).click()
     assert download.value.suggested_filename == f"costs_service_{day}_{day}_EUR.csv"
 
 

@@ -90,7 +90,7 @@ def test_a_finance_persons_morning(opened: Window, marts: Database, tmp_path: Pa
     page.get_by_role("heading", name="Costs", exact=True).wait_for()
     opened.settle()
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("button", name="CSV", exact=True).click()
     lines = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
     assert Decimal(lines[-1]["cost"]) == expected
 
