@@ -52,7 +52,18 @@ def require(permission: Permission) -> Principal:
     Asks the database, so that a role that has been taken away does not act once more.
     Raises: ForbiddenError for the page to show, DatabaseError.
     """
-    found = _look_up()
+    return _permitted(_look_up(), permission)
+
+
+def still(session: str, permission: Permission) -> Principal:
+    """Return whose session this is, if they may: for downloads, which no run of a page makes.
+
+    Raises: ForbiddenError, DatabaseError.
+    """
+    return _permitted(store.live(session), permission)
+
+
+def _permitted(found: Principal | None, permission: Permission) -> Principal:
     if found is None:
         raise ForbiddenError("Your session has ended.", hint="Sign in again.")
     if not found.may(permission):

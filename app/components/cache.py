@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.auth.principal import Principal
 from app.components import access
 from app.queries import execute, listings
 from app.queries.compiler import Statement
@@ -20,7 +21,14 @@ def ask(statement: Statement) -> list[dict[str, Any]]:
 
     Raises: DatabaseError.
     """
-    who = access.current()
+    return ask_for(access.current(), statement)
+
+
+def ask_for(who: Principal, statement: Statement) -> list[dict[str, Any]]:
+    """Return the rows of a statement that a person may see; for downloads, which have no page.
+
+    Raises: DatabaseError.
+    """
     return _cached(statement, data_version(), who.grants, who.session)
 
 

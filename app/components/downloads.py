@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -11,8 +11,9 @@ from typing import Any, Final
 import streamlit as st
 import vl_convert
 
+from app.auth.principal import Principal
 from app.components import access, charts, palette
-from app.components.cache import ask
+from app.components.cache import ask_for
 from app.components.scope import Scope
 from app.queries import listings, periods
 from app.queries.catalog import DIMENSIONS, METRICS, Dimension
@@ -28,6 +29,43 @@ _EXCEL: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.she
 _DOTS: Final = 2.0  # of the picture to a pixel of the page
 
 
+def button(
+    label: str,
+    file_name: str,
+    mime: str,
+    make: Callable[[Principal], str | bytes],
+    *,
+    icon: str = ":material/download:",
+    about: str = "",
+    **options: Any,
+) -> None:
+    """Offer a file to those who may export; each time that it is taken is in the audit log.
+
+    `make` gets who asks and runs outside of any page, when the browser fetches the file.
+    """
+    who = access.current()
+    if not who.may("export"):
+        return
+
+    def data() -> str | bytes:
+        taker = access.still(who.session, "export")
+        made = make(taker)
+        exports.note(taker.email, file_name)
+        return made
+
+    st.download_button(
+        label,
+        data=data,
+        file_name=file_name,
+        mime=mime,
+        on_click="ignore",
+        icon=icon,
+        type="tertiary",
+        help=about,
+        **options,
+    )
+
+
 def table(
     scope: Scope,
     query: CostQuery,
@@ -36,78 +74,60 @@ def table(
     groups: Sequence[GroupCost],
     whole: Decimal,
 ) -> None:
-    """Offer a table of costs as CSV and Excel, to those who may."""
-    if not access.may("export"):
-        return
+    """Offer a table of costs as CSV and Excel."""
     name = f"costs_{dimension.key}_{query.days.first}_{query.days.last}_{query.currency}"
-
-    def text() -> str:
-        _noted(query, name, "csv")
-        return as_csv(groups, dimension.label, query.currency, whole)
-
-    def book() -> bytes:
-        _noted(query, name, "xlsx")
-        about = _about(scope, query, compared, dimension)
-        return workbook(groups, dimension.label, query.currency, whole, about)
-
-    for label, extension, mime, data in (
-        ("CSV", "csv", "text/csv", text),
-        ("Excel", "xlsx", _EXCEL, book),
-    ):
-        st.download_button(
-            label,
-            data=data,
-            file_name=f"{name}.{extension}",
-            mime=mime,
-            on_click="ignore",
-            icon=":material/download:",
-            type="tertiary",
-            help="The whole table with every decimal"
-            + ("" if extension == "csv" else ", and a sheet that says what it shows"),
-        )
+    button(
+        "CSV",
+        f"{name}.csv",
+        "text/csv",
+        lambda _: as_csv(groups, dimension.label, query.currency, whole),
+        about="The whole table with every decimal",
+    )
+    button(
+        "Excel",
+        f"{name}.xlsx",
+        _EXCEL,
+        lambda who: workbook(
+            groups,
+            dimension.label,
+            query.currency,
+            whole,
+            _about(who, scope, query, compared, dimension),
+        ),
+        about="The whole table with every decimal, and a sheet that says what it shows",
+    )
 
 
-def picture(query: CostQuery, chart: Any, title: str, scope: Scope) -> None:
-    """Offer a chart as PNG, with its scope beneath the title, to those who may."""
-    if not access.may("export"):
-        return
-    name = f"costs_{query.days.first}_{query.days.last}_{query.currency}"
-    subtitle = f"{periods.spell(query.days)}. {_sentence(scope, query)}"
+def picture(query: CostQuery, chart: Any, title: str) -> None:
+    """Offer a chart as PNG, with its scope beneath the title."""
     ink, is_dark = palette.INK[charts.theme()], charts.theme() == "dark"
-
-    def data() -> bytes:
-        _noted(query, name, "png")
-        drawn = chart.properties(
-            width=1100,
-            title={
-                "text": title,
-                "subtitle": subtitle,
-                "anchor": "start",
-                "color": ink,
-                "subtitleColor": ink,
-                "offset": 12,
-            },
-            background="#10151D" if is_dark else "#FFFFFF",
-            padding=16,
-        )
-        return bytes(vl_convert.vegalite_to_png(drawn.to_json(), scale=_DOTS))
-
-    st.download_button(
+    drawn = chart.properties(
+        width=1100,
+        title={
+            "text": title,
+            "subtitle": f"{periods.spell(query.days)}. {_sentence(query)}",
+            "anchor": "start",
+            "color": ink,
+            "subtitleColor": ink,
+            "offset": 12,
+        },
+        background="#10151D" if is_dark else "#FFFFFF",
+        padding=16,
+    )
+    button(
         "PNG",
-        data=data,
-        file_name=f"{name}.png",
-        mime="image/png",
-        on_click="ignore",
+        f"costs_{query.days.first}_{query.days.last}_{query.currency}.png",
+        "image/png",
+        lambda _: bytes(vl_convert.vegalite_to_png(drawn.to_json(), scale=_DOTS)),
         icon=":material/image:",
-        type="tertiary",
-        help="The chart as a picture",
+        about="The chart as a picture",
     )
 
 
 def _about(
-    scope: Scope, query: CostQuery, compared: DayRange | None, dimension: Dimension
+    who: Principal, scope: Scope, query: CostQuery, compared: DayRange | None, dimension: Dimension
 ) -> dict[str, str]:
-    blocked = [row["account_id"] for row in ask(listings.RESIDUALS)]
+    blocked = [row["account_id"] for row in ask_for(who, listings.RESIDUALS)]
     statement = compile_costs(query)
     return {
         "Shows": f"Cost by {dimension.label.lower()}",
@@ -119,13 +139,13 @@ def _about(
         "Data through": scope.through.isoformat(),
         "Ties out": f"no: {', '.join(sorted(set(blocked)))}" if blocked else "yes, every account",
         "Made at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "Made by": access.current().email,
+        "Made by": who.email,
         "Query": _identity(query),
         "SQL": spelled(statement),
     }
 
 
-def _sentence(scope: Scope, query: CostQuery) -> str:
+def _sentence(query: CostQuery) -> str:
     where = ", ".join(value for _, values in query.filters for value in values) or "all accounts"
     return f"{METRICS[query.basis].label} cost in {query.currency}, {where}, days in UTC"
 
@@ -133,9 +153,3 @@ def _sentence(scope: Scope, query: CostQuery) -> str:
 def _identity(query: CostQuery) -> str:
     """Return the query's id: the same question has the same."""
     return hashlib.sha256(repr(compile_costs(query)).encode()).hexdigest()[:16]
-
-
-def _noted(query: CostQuery, name: str, kind: str) -> None:
-    """Check the permission once more and write the audit log. Raises: ForbiddenError."""
-    who = access.require("export")
-    exports.note(who.email, name, kind=kind, query=_identity(query))

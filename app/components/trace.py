@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import access, cards, formats, links
-from app.components.cache import ask
+from app.components import cards, downloads, formats, links
+from app.components.cache import ask, ask_for
 from app.queries import export, payloads, periods, tables
 from app.queries import trace as queries
 from app.queries.catalog import METRICS
@@ -161,23 +161,15 @@ def charges(query: CostQuery, found: dict[str, Any], chosen: dict[str, Any] | No
         },
         alt=f"The dearest charges of {what}",
     )
-    if not access.may("export"):
-        return
-    st.download_button(
+    downloads.button(
         "CSV of the charges",
-        data=lambda: _exported(query, number),
-        file_name=f"charges_{query.days.first}_{query.days.last}_{query.currency}.csv",
-        mime="text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-        type="tertiary",
-        help=f"Every decimal, up to {queries.CHARGES_EXPORTED:,} charges",
+        f"charges_{query.days.first}_{query.days.last}_{query.currency}.csv",
+        "text/csv",
+        lambda who: export.charges_csv(
+            ask_for(who, queries.compile_charges(query, queries.CHARGES_EXPORTED, number))
+        ),
+        about=f"Every decimal, up to {queries.CHARGES_EXPORTED:,} charges",
     )
-
-
-def _exported(query: CostQuery, number: int | None) -> str:
-    access.require("export")
-    return export.charges_csv(ask(queries.compile_charges(query, queries.CHARGES_EXPORTED, number)))
 
 
 def _facts(line: dict[str, Any]) -> None:

@@ -204,7 +204,7 @@ def _chart(
         hint = f"Select a segment to see it by {DIMENSIONS[below].label.lower()}."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(hint, width="stretch")
-        downloads.picture(choice.query, drawn, f"Cost by {dimension.label.lower()}", scope)
+        downloads.picture(choice.query, drawn, f"Cost by {dimension.label.lower()}")
 
 
 def _drivers(

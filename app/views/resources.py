@@ -7,8 +7,18 @@ from typing import Final
 
 import streamlit as st
 
-from app.components import cards, formats, header, inventory, links, resource_drawer, states
-from app.components.cache import ask
+from app.auth.principal import Principal
+from app.components import (
+    cards,
+    downloads,
+    formats,
+    header,
+    inventory,
+    links,
+    resource_drawer,
+    states,
+)
+from app.components.cache import ask, ask_for
 from app.components.scope import Scope
 from app.queries import periods, resources
 from app.queries.export import resources_csv
@@ -111,16 +121,13 @@ def _listing(scope: Scope, query: ResourceQuery) -> None:
             anchor=False,
             width="stretch",
         )
-        st.download_button(
+        downloads.button(
             "CSV",
-            data=lambda: _csv(query),
-            file_name=f"resources_{query.status.lower().replace(' ', '_')}_{query.days.last}.csv",
-            mime="text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-            type="tertiary",
+            f"resources_{query.status.lower().replace(' ', '_')}_{query.days.last}.csv",
+            "text/csv",
+            lambda who: _csv(who, query),
+            about=f"All rows as filtered, {resources.EXPORT_ROWS:,} at most, with every decimal",
             disabled=not number,
-            help=f"All rows as filtered, {resources.EXPORT_ROWS:,} at most, with every decimal",
         )
     if not number:
         states.no_resource_matches(inventory.reset)
@@ -156,8 +163,8 @@ def _pagination(pages: int) -> int:
     return min(int(st.pagination(pages, key="page", bind="query-params")), pages)
 
 
-def _csv(query: ResourceQuery) -> str:
-    rows = ask(resources.compile_export(query))
+def _csv(who: Principal, query: ResourceQuery) -> str:
+    rows = ask_for(who, resources.compile_export(query))
     return resources_csv(rows, _EXPORTED, query.currency, periods.spell(query.days))
 
 
