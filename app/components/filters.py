@@ -27,19 +27,25 @@ DRILL: Final = {
 }
 
 
-def days(default: tuple[date, date]) -> DayRange:
+def days(default: tuple[date, date], prefix: str = "") -> DayRange:
     """Draw the choice of any days; return them."""
-    picked = st.date_input("Days (UTC)", default, key="dates", bind="query-params", width=230)
+    name = f"{prefix}dates"
+    picked = st.date_input("Days (UTC)", default, key=name, bind="query-params", width=230)
     # Half a range is a tuple of one while the person is still choosing; so is a single day that
     # comes from an address, where equal values are kept once.
     chosen = picked if isinstance(picked, tuple) else (picked,)
     known = [day for day in chosen if day is not None] or default
-    links.check({"dates": [str(day) for day in known]})
+    links.check({name: [str(day) for day in known]})
     return DayRange(min(known), max(known))
 
 
-def more(current: Scope) -> Filters:
-    """Draw the page's own filters; return them with the scope's. Raises: DatabaseError."""
+def more(current: Scope, prefix: str = "") -> Filters:
+    """Draw the page's own filters; return them with the scope's.
+
+    On the way to another page Streamlit drops from the address what the page before has bound, so
+    pages that lead to each other need names of their own: `prefix` is before each.
+    Raises: DatabaseError.
+    """
     chosen = {}
     with st.popover("Filters", icon=":material/filter_list:"):
         for key in MORE:
@@ -47,16 +53,16 @@ def more(current: Scope) -> Filters:
             chosen[key] = st.multiselect(
                 DIMENSIONS[key].label,
                 members,
-                key=key,
+                key=f"{prefix}{key}",
                 bind="query-params",
                 placeholder="All",
                 width=320,
             )
-    links.check(chosen)
+    links.check({f"{prefix}{key}": values for key, values in chosen.items()})
     return (*current.filters, *((key, tuple(each)) for key, each in chosen.items() if each))
 
 
-def chips(filters: Filters) -> None:
+def chips(filters: Filters, prefix: str = "") -> None:
     """Show every filter that is set; a click takes it back."""
     if not filters:
         return
@@ -69,10 +75,16 @@ def chips(filters: Filters) -> None:
                 icon_position="right",
                 key=f"chip_{key}",
                 on_click=take_back,
-                args=(key,),
+                args=(key, prefix),
                 help="Remove this filter",
             )
-        st.button("Reset", icon=":material/restart_alt:", type="tertiary", on_click=reset)
+        st.button(
+            "Reset",
+            icon=":material/restart_alt:",
+            type="tertiary",
+            on_click=reset,
+            args=(prefix,),
+        )
 
 
 def drill(dimension: Dimension, group: str) -> None:
@@ -83,17 +95,18 @@ def drill(dimension: Dimension, group: str) -> None:
             st.session_state.by = DIMENSIONS[below].label
 
 
-def take_back(key: str) -> None:
-    """Remove a filter and group by its dimension again; for callbacks."""
-    st.session_state[key] = []
-    st.session_state.by = DIMENSIONS[key].label
+def take_back(key: str, prefix: str = "") -> None:
+    """Remove a filter and group by its dimension again, where groups are; for callbacks."""
+    st.session_state[f"{prefix}{key}" if key in MORE else key] = []
+    if not prefix:
+        st.session_state.by = DIMENSIONS[key].label
 
 
-def reset() -> None:
+def reset(prefix: str = "") -> None:
     """Remove all filters; for callbacks."""
     scope.reset()
     for key in MORE:
-        st.session_state[key] = []
+        st.session_state[f"{prefix}{key}"] = []
 
 
 def _members(dimension: Dimension) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -10,6 +11,10 @@ import streamlit as st
 from app.components import states
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.settings import Settings
+
+# What every page has in its address, and what Trace puts before the names of its own.
+_GLOBAL: Final = ("ccy", "basis", "provider", "account")
+TRACED: Final = "of_"
 
 
 def remember() -> None:
@@ -37,19 +42,21 @@ def warn() -> None:
 
 def carried() -> dict[str, list[str]]:
     """Return the global parts of the address, which links between pages keep."""
-    kept = ("ccy", "basis", "provider", "account")
-    return {key: st.query_params.get_all(key) for key in kept if key in st.query_params}
+    return {key: st.query_params.get_all(key) for key in _GLOBAL if key in st.query_params}
 
 
 def to_slice(
-    days: DayRange, filters: Iterable[tuple[str, tuple[str, ...]]]
+    days: DayRange, filters: Iterable[tuple[str, tuple[str, ...]]], prefix: str = ""
 ) -> dict[str, list[str]]:
-    """Return the parameters of a page that shows exactly these days with these filters."""
+    """Return the parameters of a page that shows exactly these days with these filters.
+
+    `prefix` is what that page puts before the names of its own; Costs has none.
+    """
     return {
         **carried(),
-        **{key: list(values) for key, values in filters},
-        "period": ["Custom"],
-        "dates": [str(days.first), str(days.last)],
+        **{f"{prefix}{key}": list(values) for key, values in filters if key not in _GLOBAL},
+        **({} if prefix else {"period": ["Custom"]}),
+        f"{prefix}dates": [str(days.first), str(days.last)],
     }
 
 
@@ -63,7 +70,7 @@ def trace(
         "views/trace.py",
         label=label,
         icon=":material/account_tree:",
-        query_params=to_slice(days, filters),
+        query_params=to_slice(days, filters, TRACED),
         help="The charges, what the provider sent, its own total, and the run that took it",
     )
 

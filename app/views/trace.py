@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from app.components import filters, header, links, states, trace
@@ -18,10 +20,10 @@ def page(scope: Scope) -> None:
     with states.guarded("The figure"):
         query = _query(scope)
         links.warn()
-        filters.chips(query.filters)
+        filters.chips(query.filters, links.TRACED)
         [figure] = ask(compile_figure(query))
         if figure["cost"] is None:
-            states.nothing_matches(filters.reset)
+            states.nothing_matches(partial(filters.reset, links.TRACED))
             return
         lines = ask(compile_deliveries(query))
         trace.figure(query, figure, lines)
@@ -37,8 +39,8 @@ def page(scope: Scope) -> None:
 def _query(scope: Scope) -> CostQuery:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         month = periods.period("Month to date", scope.through)
-        days = filters.days((month.first, month.last))
-        wanted = filters.more(scope)
+        days = filters.days((month.first, month.last), links.TRACED)
+        wanted = filters.more(scope, links.TRACED)
         st.page_link(
             "views/costs.py",
             label="Back to Costs",

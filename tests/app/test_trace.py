@@ -63,7 +63,7 @@ def test_the_sql_shown_answers_with_the_figure(marts: Database) -> None:
 
 
 def test_the_page_goes_down_to_what_was_sent(marts: Database) -> None:
-    at = open_page("trace", ccy="USD", service="Service B")
+    at = open_page("trace", ccy="USD", of_service="Service B")
     assert not at.exception and not at.error
     month = periods.period("Month to date", THROUGH)
     with marts.connect("operator") as conn:
@@ -81,7 +81,7 @@ def test_the_page_goes_down_to_what_was_sent(marts: Database) -> None:
 
 
 def test_the_payload_is_what_was_sent_and_its_hash_is_of_these_bytes(marts: Database) -> None:
-    at = open_page("trace", ccy="USD", service="Service B")
+    at = open_page("trace", ccy="USD", of_service="Service B")
     [line] = ask(trace.compile_deliveries(CostQuery(DAYS, "USD")))
     [part] = payloads.manifest(line["payload_uri"]).parts
     shown = next(each.value for each in at.dataframe if "billed_cost" in each.value)
@@ -106,12 +106,12 @@ def test_a_payload_that_is_gone_is_said_and_the_rest_stands(
 def test_nothing_to_trace_and_bad_addresses_are_said(marts: Database) -> None:
     at = AppTest.from_file(ENTRY, default_timeout=60)
     at.user = user_of("admin")
-    at.query_params["dates"] = ["2020-01-01", "2020-01-02"]
+    at.query_params["of_dates"] = ["2020-01-01", "2020-01-02"]
     at.run()
     at.switch_page("views/trace.py").run()
     assert "Nothing matches" in at.info[0].value
-    at = open_page("trace", dates="1888-08-08")
-    assert "dates: 1888-08-08" in at.warning[0].value
+    at = open_page("trace", of_dates="1888-08-08")
+    assert "of\\_dates: 1888-08-08" in at.warning[0].value
     for delivery in ("0", "-1", "x'; drop table raw.deliveries; --", "9" * 40):
         at = open_page("trace", delivery=delivery)
         assert not at.exception and not at.error
