@@ -27,6 +27,7 @@ PAGES = {
     "/budgets": "Budgets and alerts",
     "/accounts": "Accounts",
 }
+FOR_ADMINISTRATORS = {"/admin": "Administration"}
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +42,9 @@ def address(marts: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield base
 
 
-def walk(opened: Window) -> None:
+def walk(opened: Window, pages: dict[str, str] = PAGES) -> None:
     """Open every page; each has its heading, and fails nowhere."""
-    for path, title in PAGES.items():
+    for path, title in pages.items():
         page = opened.open(path)
         page.get_by_role("heading", name=title, exact=True).wait_for()
         assert page.get_by_text("Traceback").count() == 0
@@ -56,6 +57,11 @@ def test_every_role_sees_every_page_that_is_for_it(
 ) -> None:
     with window(browser, address, role) as opened:
         walk(opened)
+        if role == "admin":
+            walk(opened, FOR_ADMINISTRATORS)
+        else:
+            page = opened.open("/admin")
+            assert page.get_by_role("heading", name="Administration").count() == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -65,7 +71,7 @@ def test_every_page_fits_and_can_be_read_by_all(
 ) -> None:
     found = {}
     with window(browser, address, "admin", width=width, scheme=scheme) as opened:
-        for path, title in PAGES.items():
+        for path, title in (PAGES | FOR_ADMINISTRATORS).items():
             page = opened.open(path)
             page.get_by_role("heading", name=title, exact=True).wait_for()
             too_wide = page.evaluate(
