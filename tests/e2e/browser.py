@@ -134,7 +134,9 @@ def window(
 
 
 def _wrong(said: ConsoleMessage) -> list[str]:
-    if said.type != "error" or urlparse(said.location["url"]).path.endswith(_KNOWN):
+    is_known = urlparse(said.location["url"]).path.endswith(_KNOWN)
+    # Streamlit's word for a page that is not for this person: it shows the first one instead.
+    if said.type != "error" or is_known or "does not seem to exist" in said.text:
         return []
     return [f"{said.text} ({said.location['url']})"]
 
