@@ -117,6 +117,8 @@ def dbt_resource() -> DbtCliResource:
             *("--no-send-anonymous-usage-stats", "--no-version-check"),
             # Its debug log lies in the run's target folder and goes with it: seconds for nothing.
             *("--log-level-file", "none"),
+            # Nor is its manifest read, of 10 MB and written twice: what was built, its events tell.
+            "--no-write-json",
         ],
     )
 

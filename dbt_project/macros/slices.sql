@@ -46,27 +46,39 @@
     they use; but not of those in this file: how rows are kept is not what they say.
 #}
 {% macro logic_of(unique_id) -%}
-    {%- set todo, seen, sums = [unique_id], [], [] -%}
-    {%- for _ in range(2000) if todo -%}
-        {%- set id = todo.pop() -%}
-        {%- if id not in seen -%}
-            {%- do seen.append(id) -%}
-            {%- if id in graph.nodes -%}
-                {%- set uses = graph.nodes[id].depends_on -%}
-                {%- do sums.append(id ~ graph.nodes[id].checksum.checksum) -%}
-                {%- do todo.extend(uses.nodes | list) -%}
-                {%- do todo.extend(uses.macros | list) -%}
-            {%- elif id.startswith('macro.astraeus.') -%}
-                {%- set macro = context[id.split('.')[-1]].macro -%}
-                {%- if not macro.original_file_path.endswith('slices.sql') -%}
-                    {%- do sums.append(id ~ local_md5(macro.macro_sql)) -%}
-                    {%- do todo.extend(macro.depends_on.macros | list) -%}
-                {%- endif -%}
+    {{ local_md5(logic_parts(unique_id, []).values() | sort | join(',')) }}
+{%- endmacro %}
+
+{#
+    The checksums that a node or macro rests on, by id. Remembered in `graph`, which all models of a
+    build share: walking anew for each of them was a fifth of a build in which nothing changed.
+#}
+{% macro logic_parts(id, above) %}
+    {%- if id in above -%}
+        {{ exceptions.raise_compiler_error(id ~ ' needs itself: ' ~ above | join(', ')) }}
+    {%- endif -%}
+    {%- set known = graph.setdefault('logic_parts', {}) -%}
+    {%- if id not in known -%}
+        {%- set needs, parts = [], {} -%}
+        {%- if id in graph.nodes -%}
+            {%- do parts.update({id: id ~ graph.nodes[id].checksum.checksum}) -%}
+            {%- do needs.extend(graph.nodes[id].depends_on.nodes | list) -%}
+            {%- do needs.extend(graph.nodes[id].depends_on.macros | list) -%}
+        {%- elif id.startswith('macro.astraeus.') -%}
+            {%- set macro = context[id.split('.')[-1]].macro -%}
+            {%- if not macro.original_file_path.endswith('slices.sql') -%}
+                {%- do parts.update({id: id ~ local_md5(macro.macro_sql)}) -%}
+                {%- do needs.extend(macro.depends_on.macros | list) -%}
             {%- endif -%}
         {%- endif -%}
-    {%- endfor -%}
-    {{ local_md5(sums | sort | join(',')) }}
-{%- endmacro %}
+        {%- for need in needs if need != id -%}
+            {%- do parts.update(logic_parts(need, above + [id])) -%}
+        {%- endfor -%}
+        {#- whole or not at all: other models are built beside this one -#}
+        {%- do known.update({id: parts}) -%}
+    {%- endif -%}
+    {{ return(known[id]) }}
+{% endmacro %}
 
 {#
     Pre-hook: note the changed slices and delete their days from the mart; `except_blocked` leaves out

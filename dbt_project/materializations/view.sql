@@ -1,15 +1,12 @@
 {#
     A view whose SQL is the one it was created with is left alone: creating, renaming and dropping the
     forty of them took a quarter of a build without changes, and locked out whoever read them. What
-    it was created with, and who sees which rows of it, is its comment, a hash. Where a relation below it is replaced it falls with
-    that (`cascade`), and is created again.
+    it was created with, and who sees which rows of it, is its comment, a hash. Where a relation below
+    it is replaced it falls with that (`cascade`), and is created again.
 #}
 {% materialization view, adapter='postgres' %}
     {%- set hash = local_md5(sql ~ rows_in_scope()) -%}
-    {%- set standing = run_query(
-        "select obj_description(to_regclass('" ~ this.include(database=false) ~ "'), 'pg_class')"
-    ).columns[0].values()[0] -%}
-    {%- if standing == hash and not should_full_refresh() -%}
+    {%- if comment_of(this) == hash and not should_full_refresh() -%}
     {%- call noop_statement('main', 'VIEW KEPT') -%}{%- endcall -%}
     {{ return({'relations': [this.incorporate(type='view')]}) }}
     {%- else -%}
