@@ -62,6 +62,9 @@ with states.guarded("The app"):
     st.session_state.scope = scope.draw()
     if st.session_state.scope is None:
         st.title(pages.title, anchor=False)
-        states.no_source()
+        if who.grants:
+            states.nothing_in_scope(who.scope)
+        else:
+            states.no_source()
 access.draw(who)
 pages.run()

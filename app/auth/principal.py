@@ -40,6 +40,11 @@ class Principal:
         return may(self.role, permission)
 
     @property
+    def is_by_team(self) -> bool:
+        """Whether they see costs as these are allocated to teams, not as accounts are billed."""
+        return any(grant.kind == "team" for grant in self.grants)
+
+    @property
     def role_name(self) -> str:
         """The role in words."""
         return ROLE_NAMES[self.role]

@@ -86,6 +86,21 @@ def page_for(permission: Permission) -> Principal:
         st.stop()
 
 
+def by_account_only() -> None:
+    """Say that a page is about accounts, and stop, for who sees what is allocated to teams.
+
+    Raises: DatabaseError.
+    """
+    who = current()
+    if who.is_by_team:
+        st.info(
+            f"You see {formats.escaped(who.scope)}. This page tells of whole accounts; Dashboard,"
+            " Costs and Budgets tell of what is allocated to you.",
+            icon=":material/groups:",
+        )
+        st.stop()
+
+
 def may(permission: Permission) -> bool:
     """Whether to draw what a permission is needed for; drawing is no control, `require` is."""
     return current().may(permission)

@@ -10,6 +10,7 @@ from app.auth.principal import Principal
 from app.components import access
 from app.queries import execute, listings
 from app.queries.compiler import Statement
+from app.queries.team_costs import as_allocated
 from app.settings import AppSettings
 from astraeus_pipeline.contracts.people import Grant
 
@@ -29,7 +30,8 @@ def ask_for(who: Principal, statement: Statement) -> list[dict[str, Any]]:
 
     Raises: DatabaseError.
     """
-    return _cached(statement, data_version(), who.grants, who.session)
+    asked = as_allocated(statement) if who.is_by_team else statement
+    return _cached(asked, data_version(), who.grants, who.session)
 
 
 def ask_now(statement: Statement) -> list[dict[str, Any]]:
@@ -38,7 +40,8 @@ def ask_now(statement: Statement) -> list[dict[str, Any]]:
     Raises: DatabaseError.
     """
     who = access.current()
-    return _moment(statement, who.grants, who.session)
+    asked = as_allocated(statement) if who.is_by_team else statement
+    return _moment(asked, who.grants, who.session)
 
 
 def data_version() -> str:

@@ -25,6 +25,15 @@ def no_source() -> None:
     )
 
 
+def nothing_in_scope(scope: str) -> None:
+    """Say that there are no costs of what this person may see."""
+    st.info(
+        f"You see {formats.escaped(scope)}, and nothing of that has costs yet. An administrator"
+        " can change what you see.",
+        icon=":material/visibility_off:",
+    )
+
+
 def nothing_matches(reset: Callable[[], None]) -> None:
     """Say that the filters leave nothing, and offer to take them back."""
     st.info(

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.components import (
+    access,
     account_detail,
     account_form,
     account_heatmap,
@@ -26,6 +27,7 @@ from app.queries import accounts, periods
 
 def page(scope: Scope) -> None:
     """Draw the page."""
+    access.by_account_only()
     header.draw("Accounts", scope, "Each account in the currency that it is billed in; days in UTC")
     lost = st.container()
     writing.say()

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.auth.principal import Principal
 from app.components import (
+    access,
     cards,
     downloads,
     formats,
@@ -36,6 +37,7 @@ _EXPORTED: Final = (
 
 def page(scope: Scope) -> None:
     """Draw the page."""
+    access.by_account_only()
     header.draw("Resources", scope)
     days = DayRange(scope.through - timedelta(days=WEEKS - 1), scope.through)
     bill = ResourceQuery(days, scope.currency, scope.basis, filters=scope.filters)

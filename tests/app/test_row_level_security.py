@@ -15,14 +15,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.queries import periods
 from app.queries.catalog import DIMENSIONS, METRICS
 from app.queries.compiler import CostQuery, compile_costs, compile_members
+from app.queries.team_costs import as_allocated
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.people import Grant
 from astraeus_pipeline.warehouse import budgets, sessions, users
 from astraeus_pipeline.warehouse.budgets import NewBudget
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import DAYS, THROUGH, ask, sign_in, user_of
+from tests.app.conftest import DAYS, THROUGH, ask, forget, sign_in, user_of
 
 pytestmark = pytest.mark.integration
 
@@ -366,3 +368,37 @@ def test_scopes_are_worked_out_once_a_query(company: Database) -> None:
     assert "Filter: ((InitPlan 1).col1 OR (account_id = ANY ((InitPlan 2).col1)))" in plan or (
         "Filter: ($0 OR (account_id = ANY ($1)))" in plan  # as PostgreSQL 15 and 16 spell it
     )
+
+
+def test_a_team_sees_its_allocated_costs_on_the_pages(company: Database) -> None:
+    from app.components import formats
+    from tests.app.test_pages import metric
+    from tests.app.test_pages import run as open_page
+
+    forget()
+    query = CostQuery(DAYS, "USD", group_by=("service", "account"))
+    with company.connect("operator") as conn:
+        wanted = conn.execute(
+            "select service_name, account_id, sum(billed_cost) from marts.fct_daily_allocated_costs"
+            " where team = 'shop' and billing_currency = 'USD' group by 1, 2 order by 1, 2"
+        ).fetchall()
+        [month] = conn.execute(
+            "select sum(billed_cost) from marts.fct_daily_allocated_costs where team = 'shop'"
+            " and billing_currency = 'USD' and usage_date between %s and %s",
+            [THROUGH.replace(day=1), THROUGH],
+        ).fetchone() or [None]
+    shown = ask(as_allocated(compile_costs(query)), "shop-team")
+    assert [(row["service"], row["account"], row["cost"]) for row in shown] == wanted != []
+    at = open_page("costs", who="shop-team", ccy="USD", by="Service")
+    assert not at.exception and not at.error
+    assert list(at.dataframe[-1].value["Service"]) == ["Service B"]
+    assert metric(at, periods.spell(DayRange(THROUGH.replace(day=1), THROUGH))) == formats.exact(
+        month, "USD"
+    )
+    for page in (None, "budgets", "resources", "accounts", "trace"):
+        at = open_page(page, who="shop-team", ccy="USD")
+        assert not at.exception, page
+        assert not at.error, page
+    assert any("tells of whole accounts" in each.value for each in at.info)
+    at = open_page(who="nothing-there")
+    assert not at.exception and "nothing of that has costs" in at.info[0].value
