@@ -8,8 +8,9 @@ from typing import Final
 
 import streamlit as st
 
-from app.components import access, states
-from app.records import exports, people
+from app.auth.principal import Principal
+from app.components import access, downloads, states
+from app.records import people
 
 # Labels are what the address says; values the beginning of an action.
 KINDS: Final = {
@@ -50,7 +51,7 @@ def draw() -> None:
                 for each in found
             ],
             hide_index=True,
-            height=560,
+            height=560 if len(found) > 14 else "content",
             placeholder="",
             alt="The audit log, the newest first",
             column_config={
@@ -63,14 +64,12 @@ def draw() -> None:
                 f"{len(found):,} lines, times in UTC."
                 + (more if len(found) == people.MOST_ENTRIES else "")
             )
-            st.download_button(
+            downloads.button(
                 "CSV",
-                data=lambda: _exported(first, last, actor.strip(), KINDS[kind]),
-                file_name=f"audit_{first}_{last}.csv",
-                mime="text/csv",
-                on_click="ignore",
-                icon=":material/download:",
-                type="tertiary",
+                f"audit_{first}_{last}.csv",
+                "text/csv",
+                lambda who: _csv(who, first, last, actor.strip(), KINDS[kind]),
+                about="These lines with the whole time of each",
             )
 
 
@@ -82,8 +81,8 @@ def _days() -> tuple[date, date]:
     return (chosen[0], chosen[-1]) if chosen else default
 
 
-def _exported(first: date, last: date, actor: str, action: str) -> str:
-    who = access.require("audit")
-    found = people.entries(first, last, actor=actor or None, action=action)
-    exports.note(who.email, "audit log", days=f"{first} to {last}", lines=str(len(found)))
-    return people.entries_csv(found)
+def _csv(who: Principal, first: date, last: date, actor: str, action: str) -> str:
+    access.still(who.session, "audit")
+    return people.entries_csv(
+        people.entries(first, last, actor=actor or None, action=action or None)
+    )
