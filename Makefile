@@ -42,7 +42,7 @@ dev: setup
 	$(BIN)/astraeus up
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Those of them that start the whole product, and the pages in a real browser (Debian's Chromium).
 test-e2e: setup

@@ -23,7 +23,8 @@ from astraeus_pipeline.sandbox.snowflake_views import SHOWN, VIEWS
 from astraeus_pipeline.settings import PROJECT_ROOT
 
 _PROGRAM: Final = Path(__file__).with_name("fakesnow_server.py")
-_START_SECONDS: Final = 60
+# A child that died refuses at once: this waits for a busy machine alone.
+_ANSWER_SECONDS: Final = 240
 
 # View -> rows, each a mapping of column to text or None.
 Contents = Mapping[str, Iterable[Mapping[str, str | None]]]
@@ -168,7 +169,7 @@ class SnowflakeServer:
         self._post(account, {"statements": statements})
 
     def _post(self, account: str, content: Mapping[str, Any]) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._target, timeout=_START_SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", self._target, timeout=_ANSWER_SECONDS)
         try:
             connection.request("POST", f"/sandbox/{account}", json.dumps(content))
             answer = connection.getresponse()
