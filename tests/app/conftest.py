@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -26,6 +27,7 @@ from astraeus_pipeline.warehouse import sessions, users
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.landing import LandingStore, StoredPayload
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
+from tests.conftest import fresh_database
 from tests.fixtures.charges import batch, charge, fetched, payload
 from tests.fixtures.estate import add_focus_account, installed
 from tests.fixtures.parsed import parsed_for, run_dbt
@@ -39,23 +41,47 @@ CHARGED = {"Service B": "i-001", "Service C": "i-elsewhere", "Service D": "i-sha
 FIRST_INVENTORY = THROUGH - timedelta(days=30)
 
 
+@pytest.fixture(scope="session")
+def built(
+    database_server: Database, template: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Database, Path]]:
+    """Return a database with these marts and its installation's home: modules take copies."""
+    home = tmp_path_factory.mktemp("built")
+    with fresh_database(database_server, template) as made:
+        with installed(made, home) as settings:
+            for slug in ("acme", "beta"):
+                add_focus_account(made, settings, slug, home / slug)
+            _load(made, "acme", "USD", "10.123456789")
+            _load(made, "beta", "EUR", "3.5")
+            for day in (FIRST_INVENTORY, THROUGH):
+                take_inventory(made, "acme", day, _acme(day))
+                take_inventory(made, "beta", day, _beta())
+            add_people(made)
+            build(made, home)
+        yield made, home
+
+
 @pytest.fixture(scope="module")
 def marts(
-    module_database: Database, tmp_path_factory: pytest.TempPathFactory
+    database_server: Database,
+    built: tuple[Database, Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Database]:
+    original, its_home = built
     home = tmp_path_factory.mktemp("home")
-    with installed(module_database, home) as settings:
-        for slug in ("acme", "beta"):
-            add_focus_account(module_database, settings, slug, home / slug)
-        _load(module_database, "acme", "USD", "10.123456789")
-        _load(module_database, "beta", "EUR", "3.5")
-        for day in (FIRST_INVENTORY, THROUGH):
-            take_inventory(module_database, "acme", day, _acme(day))
-            take_inventory(module_database, "beta", day, _beta())
-        add_people(module_database)
-        build(module_database, home)
-        forget()
-        yield module_database
+    shutil.copytree(its_home, home, dirs_exist_ok=True)
+    with fresh_database(database_server, original) as made:
+        with made.connect("admin", autocommit=True) as conn:
+            # Functions are text, and name their database.
+            for (function,) in conn.execute(
+                "select pg_get_functiondef(oid) from pg_proc"
+                " where pronamespace = 'marts'::regnamespace"
+            ).fetchall():
+                names = (str(each.admin_url.database) for each in (original, made))
+                conn.execute(function.replace(*names))
+        with installed(made, home):
+            forget()
+            yield made
     forget()
 
 

@@ -13,10 +13,10 @@ from psycopg import sql
 
 from astraeus_pipeline.contracts.people import ROLES
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import empty, marts
+from tests.app.conftest import built, empty, marts
 from tests.e2e.browser import Scheme, Window, chromium, needs_chromium, serving, violations, window
 
-__all__ = ["empty", "marts"]
+__all__ = ["built", "empty", "marts"]
 pytestmark = [pytest.mark.e2e, pytest.mark.integration, needs_chromium]
 
 PAGES = {
