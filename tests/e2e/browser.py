@@ -51,7 +51,11 @@ def serving(folder: Path) -> Iterator[str]:
         yield base
     finally:
         started.terminate()
-        started.wait(20)
+        try:
+            started.wait(60)
+        except subprocess.TimeoutExpired:  # a busy machine; nothing of it is to stay
+            started.kill()
+            started.wait(10)
 
 
 @contextmanager

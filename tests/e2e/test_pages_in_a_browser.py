@@ -57,7 +57,7 @@ def address(marts: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield base
     finally:
         started.terminate()
-        started.wait(20)
+        started.wait(60)
 
 
 def sign_in(page: Page, address: str, name: str = "admin") -> None:
