@@ -13,10 +13,8 @@ from psycopg import sql
 
 from astraeus_pipeline.contracts.people import ROLES
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import built, empty, marts
 from tests.e2e.browser import Scheme, Window, chromium, needs_chromium, serving, violations, window
 
-__all__ = ["built", "empty", "marts"]
 pytestmark = [pytest.mark.e2e, pytest.mark.integration, needs_chromium]
 
 PAGES = {
@@ -93,14 +91,13 @@ def test_an_empty_installation_says_how_to_begin(
             opened.open(path)
 
 
-def test_a_late_feed_is_named_on_every_page(
+def test_a_late_feed_is_named_beside_every_figure(
     browser: Browser, address: str, marts: Database
 ) -> None:
     with late(marts, "beta", 12), window(browser, address, "viewer") as opened:
-        walk(opened)
-        page = opened.open("/")
-        page.get_by_text("1 late").wait_for()
-        page.get_by_text("beta is behind").wait_for()
+        for path in ("/costs", "/trace", "/"):
+            opened.open(path).get_by_text("1 late").wait_for()
+        opened.page.get_by_text("beta is behind").wait_for()
 
 
 def test_a_database_that_is_down_is_said_and_comes_back(
@@ -114,7 +111,7 @@ def test_a_database_that_is_down_is_said_and_comes_back(
                 assert answer is not None and answer.status == 503
                 assert "The database did not answer" in opened.page.content()
             opened.broken.clear()  # the browser's own word for 503
-        walk(opened)
+        opened.open("/costs").get_by_role("heading", name="Costs", exact=True).wait_for()
 
 
 @contextmanager

@@ -20,10 +20,9 @@ from app.queries import periods
 from astraeus_pipeline.accounts import passwords
 from astraeus_pipeline.warehouse import users
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import THROUGH, built, marts
+from tests.app.conftest import THROUGH
 from tests.app.test_pages import total
 
-__all__ = ["built", "marts"]
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.e2e,

@@ -26,12 +26,11 @@ from astraeus_pipeline.orchestration.alert_sending import Sender
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import alert_rules, users
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import THROUGH, build, built, marts
+from tests.app.conftest import THROUGH, build
 from tests.app.test_pages import total
 from tests.e2e.browser import Window, chromium, needs_chromium, serving, window
 from tests.fixtures.receivers import Received, mail_address, mail_server
 
-__all__ = ["built", "marts"]
 pytestmark = [pytest.mark.e2e, pytest.mark.integration, needs_chromium]
 PASSWORD = "correct horse battery"
 NAME = "Everything we buy"
