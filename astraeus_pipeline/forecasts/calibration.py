@@ -20,12 +20,12 @@ LEAST_MONTHS: Final = 3  # in which errors were seen; of fewer nothing follows
 def reach(errors: Floats, months: int) -> float | None:
     """Return the bound in units of the scale, from known errors [n] in units of theirs.
 
-    Few errors say little about their own quantile: it is taken half a standard error further out.
+    Few errors say little about their own quantile: it is taken a quarter of a standard error further out.
     None where the errors come from fewer than three `months`.
     """
     if months < LEAST_MONTHS or not len(errors):
         return None
     count = len(errors)
-    share = COVERAGE + np.sqrt(COVERAGE * (1 - COVERAGE) / count) / 2
+    share = COVERAGE + np.sqrt(COVERAGE * (1 - COVERAGE) / count) / 4
     ordered = np.sort(np.abs(errors))
     return float(np.interp(share * (count + 1) - 1, np.arange(count), ordered))
