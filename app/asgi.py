@@ -17,11 +17,11 @@ if str(FOLDER.parent) not in sys.path:
 
 from streamlit import config  # noqa: E402 - after the path is right
 
-from app.auth import headers  # noqa: E402
-from app.auth.gate import SessionGate  # noqa: E402
-from app.auth.oidc import OidcRoutes  # noqa: E402
-from app.auth.routes import ROUTES  # noqa: E402
-from astraeus_pipeline.settings import Settings  # noqa: E402
+from app.auth import headers  # noqa: E402 - after the path is right
+from app.auth.gate import SessionGate  # noqa: E402 - after the path is right
+from app.auth.oidc import OidcRoutes  # noqa: E402 - after the path is right
+from app.auth.routes import ROUTES  # noqa: E402 - after the path is right
+from astraeus_pipeline.settings import Settings  # noqa: E402 - after the path is right
 
 # Streamlit asks which hosts it serves when it opens a socket, the gate at every request.
 PUBLIC = urlsplit(Settings.from_env().app_url or "")

@@ -214,8 +214,8 @@ def main() -> None:
         rows=[(point, str(times)) for point, times in sorted(bench.struck.items())],
         goals=[
             Goal("alerts missing or too many", abs(raised - expected), 0),
-            Goal("alerts not told by mail, or by two ids", _off(by_mail, expected), 0),
-            Goal("alerts not told by webhook, or by two ids", _off(by_hook, expected), 0),
+            Goal("alerts not told by mail, or by two ids", off(by_mail, expected), 0),
+            Goal("alerts not told by webhook, or by two ids", off(by_hook, expected), 0),
             Goal("messages that arrived twice", copies, 0),
             Goal("refusals of the mail server", mail.refused, 2, at_least=True),
             Goal("messages left behind", left, 0),
@@ -232,7 +232,8 @@ def main() -> None:
     raise SystemExit(0 if report.publish() else 1)
 
 
-def _off(counted: Counter[str], expected: int) -> int:
+def off(counted: Counter[str], expected: int) -> int:
+    """Return how many alerts were not told, or by more than one id."""
     return abs(len(counted) - expected) + sum(times != 1 for times in counted.values())
 
 

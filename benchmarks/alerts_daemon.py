@@ -27,7 +27,7 @@ from astraeus_pipeline.alerts.address import parse
 from astraeus_pipeline.orchestration import alert_channels, environment
 from astraeus_pipeline.orchestration.alert_sending import Sender
 from astraeus_pipeline.settings import PROJECT_ROOT
-from benchmarks.alerts import ACCOUNTS, Bench, deliver, told
+from benchmarks.alerts import ACCOUNTS, Bench, deliver, off, told
 from benchmarks.estates import settings_of
 from benchmarks.measure import machine
 from benchmarks.report import Goal, Report
@@ -146,8 +146,8 @@ def main() -> None:
         rows=[(where, str(times)) for where, times in sorted(struck.items())],
         goals=[
             Goal("alerts missing or too many", abs(raised - expected), 0),
-            Goal("alerts not told by mail, or by two ids", _off(by_mail, expected), 0),
-            Goal("alerts not told by webhook, or by two ids", _off(by_hook, expected), 0),
+            Goal("alerts not told by mail, or by two ids", off(by_mail, expected), 0),
+            Goal("alerts not told by webhook, or by two ids", off(by_hook, expected), 0),
             Goal("messages that arrived twice", copies, 0),
             Goal("refusals of the mail server", mail.refused, 2, at_least=True),
             Goal("messages left behind", left, 0),
@@ -174,10 +174,6 @@ def _bench(home: Scratch, seed: int, mail_port: int, hook_port: int) -> Bench:
         ):
             alert_channels.add(conn, ring, name, address, "bench")
     return Bench(sender, random.Random(seed))
-
-
-def _off(counted: Counter[str], expected: int) -> int:
-    return abs(len(counted) - expected) + sum(times != 1 for times in counted.values())
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def _facts(row: Mapping[str, Any], entered: AccountRow | None) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         st.badge(row["provider"], color="gray")
         st.badge(label, color=color)  # type: ignore[arg-type] # a color of account_words
-        st.badge(tie, color=tie_color, help=meaning)  # type: ignore[arg-type] # likewise
+        st.badge(tie, color=tie_color, help=meaning)  # type: ignore[arg-type] # a color of account_words
     facts = {
         "Slug": formats.escaped(row["account_id"]),
         "First day": formats.day(row["first_day"]),
