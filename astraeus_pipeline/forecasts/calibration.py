@@ -20,8 +20,8 @@ LEAST_MONTHS: Final = 3  # in which errors were seen; of fewer nothing follows
 def reach(errors: Floats, months: int) -> float | None:
     """Return the bound in units of the scale, from known errors [n] in units of theirs.
 
-    Few errors say little about their own quantile: it is taken a quarter of a standard error further out.
-    None where the errors come from fewer than three `months`.
+    Few errors say little about their own quantile: it is taken a quarter of a standard error
+    further out. None where the errors come from fewer than three `months`.
     """
     if months < LEAST_MONTHS or not len(errors):
         return None
