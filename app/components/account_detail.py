@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components import access, account_form, formats, states
+from app.components import access, account_form, formats, links, states
 from app.components.account_words import CHECKS, DELIVERIES, STATES, TIE_OUT, what_next
 from app.components.cache import ask
 from app.queries import accounts, periods
@@ -136,11 +136,10 @@ def _actions(row: Mapping[str, Any], entered: AccountRow | None, currency: str) 
             "Pausing keeps the data; new secrets are tried before they are"
             " kept; days are read again by Dagster, and only those that changed are replaced."
         )
-    st.page_link(
-        "views/costs.py",
-        label="Costs of this account",
-        icon=":material/arrow_forward:",
-        query_params={
+    links.jump(
+        "Costs of this account",
+        "costs",
+        {
             "ccy": row["month_currency"] or currency,
             "account": row["account_id"],
             "by": "Service",

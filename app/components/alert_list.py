@@ -182,12 +182,7 @@ def _detail(row: Raised) -> None:
             hide_index=True,
             hide_header=True,
         )
-        st.page_link(
-            "views/costs.py",
-            label="The same in Costs",
-            icon=":material/arrow_forward:",
-            query_params=records.costs_of(alert),
-        )
+        links.jump("The same in Costs", "costs", records.costs_of(alert))
     with right.container(border=True, height="stretch"), states.guarded("The messages"):
         st.subheader("Messages", anchor=False)
         _fates(row.fates)

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components import budget_form, budget_words, burn, formats
+from app.components import budget_form, budget_words, burn, formats, links
 from app.components.cache import ask_now
 from app.queries import budgets
 from app.queries.budgets import SCOPES
@@ -125,11 +125,10 @@ def _links(standing: Mapping[str, Any]) -> None:
         budget_form.edit_button(standing["budget_id"])
         if None in wanted or "provider" in wanted or any(None in each for each in wanted.values()):
             return
-        st.page_link(
-            "views/costs.py",
-            label="The same in Costs",
-            icon=":material/arrow_forward:",
-            query_params={
+        links.jump(
+            "The same in Costs",
+            "costs",
+            {
                 "ccy": standing["billing_currency"],
                 "basis": standing["cost_type"].capitalize(),
                 "period": "Custom",

@@ -268,11 +268,10 @@ def _say(anomaly: str, state: Any, key: str) -> None:
 def _costs_link(row: Mapping[str, Any]) -> None:
     wanted = {"account": row["account_id"], "service": row["service_name"]}
     days = list(dict.fromkeys((str(row["start_date"]), str(row["end_date"]))))
-    st.page_link(
-        "views/costs.py",
-        label="The same days in Costs",
-        icon=":material/arrow_forward:",
-        query_params={
+    links.jump(
+        "The same days in Costs",
+        "costs",
+        {
             "period": "Custom",
             "dates": days,
             "by": "Region" if row["service_name"] else "Service",

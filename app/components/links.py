@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from typing import Final
 from urllib.parse import urlencode
 
@@ -55,9 +56,22 @@ def to_slice(
     return {
         **carried(),
         **{f"{prefix}{key}": list(values) for key, values in filters if key not in _GLOBAL},
-        **({} if prefix else {"period": ["Custom"]}),
-        f"{prefix}dates": [str(days.first), str(days.last)],
+        **fixed(days, prefix),
     }
+
+
+def jump(label: str, page: str, parameters: Mapping[str, Sequence[str] | str]) -> None:
+    """Draw a link that opens a page (its path, none for the Dashboard) by its address.
+
+    Streamlit's own links between pages leave the sidebar's filters as they stand, whatever the link
+    says, and its address has both. So a link that names an account, a currency or a basis loads the
+    page anew. It also opens in a tab of its own, and Back comes back to what was seen.
+    """
+    address = f"{page or './'}?{urlencode(parameters, doseq=True)}"
+    st.html(
+        f'<a href="{escape(address)}" style="text-decoration:none;font-size:.9rem">'
+        f"{escape(label)} &rarr;</a>"
+    )
 
 
 def trace(
@@ -81,15 +95,32 @@ def dagster_run(run: str) -> str | None:
     return None if base is None else f"{base.rstrip('/')}/runs/{run}"
 
 
+def standing() -> dict[str, list[str]]:
+    """Return the address of the view as it stands, with its currency and basis named.
+
+    After a link between pages Streamlit's address may have a global filter twice; the widget says
+    which of them holds.
+    """
+    asked = {key: list(dict.fromkeys(st.query_params.get_all(key))) for key in st.query_params}
+    chosen = {key: st.session_state.get(key) for key in _GLOBAL}
+    held = {key: of if isinstance(of, list) else [str(of)] for key, of in chosen.items() if of}
+    return {**{key: of for key, of in asked.items() if key not in _GLOBAL}, **held}
+
+
+def fixed(days: DayRange, prefix: str = "") -> dict[str, list[str]]:
+    """Return the parameters that fix a page's days."""
+    named = {} if prefix else {"period": ["Custom"]}
+    return {**named, f"{prefix}dates": [str(days.first), str(days.last)]}
+
+
 def share(days: DayRange) -> None:
     """Offer the address of this view: as it is, or with its days fixed."""
     with st.popover("Copy link", icon=":material/link:", type="tertiary"):
-        moving = {key: st.query_params.get_all(key) for key in st.query_params}
-        fixed = {**moving, "period": ["Custom"], "dates": [str(days.first), str(days.last)]}
+        moving = standing()
         st.caption("This view, its period moving on with new data")
         st.code(_address(moving), language=None, wrap_lines=True)
         st.caption("This view, its days fixed")
-        st.code(_address(fixed), language=None, wrap_lines=True)
+        st.code(_address({**moving, **fixed(days)}), language=None, wrap_lines=True)
 
 
 def _address(parameters: Mapping[str, Sequence[str]]) -> str:

@@ -84,11 +84,10 @@ def _contents(current: Scope, query: ResourceQuery, row: dict[str, Any]) -> None
         _facts(row)
         st.subheader("Tags", anchor=False)
         _tags(row)
-        st.page_link(
-            "views/costs.py",
-            label="Costs of this account",
-            icon=":material/arrow_forward:",
-            query_params={"ccy": current.currency, "account": row["account_id"], "by": "Service"},
+        links.jump(
+            "Costs of this account",
+            "costs",
+            {"ccy": current.currency, "account": row["account_id"], "by": "Service"},
         )
 
 

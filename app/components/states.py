@@ -105,12 +105,24 @@ def lost_parameters(lost: dict[str, list[str]]) -> None:
 
 @contextmanager
 def guarded(what: str) -> Iterator[None]:
-    """Show a plain sentence with a number to quote when a part of the page fails."""
+    """Show a plain sentence with a number to quote when a part of the page fails.
+
+    The rest of the page lives on. What nobody has foreseen is in the log with its traceback, which
+    no page shows.
+    """
     try:
         yield
     except AstraeusError as error:
         number = secrets.token_hex(4)
         _LOG.error("app.failed", what=what, correlation_id=number, error=str(error))
-        st.error(f"{what} cannot be shown: {error} (quote {number})", icon=":material/error:")
-        if st.button("Try again", key=f"retry_{what}"):
-            st.rerun()
+        _failed(what, formats.escaped(str(error)), number)
+    except Exception:  # noqa: BLE001 - told with a number, logged whole; other cards live on
+        number = secrets.token_hex(4)
+        _LOG.exception("app.failed_unexpectedly", what=what, correlation_id=number)
+        _failed(what, "something unexpected happened.", number)
+
+
+def _failed(what: str, why: str, number: str) -> None:
+    st.error(f"{what} cannot be shown: {why} (quote {number})", icon=":material/error:")
+    if st.button("Try again", key=f"retry_{what}"):
+        st.rerun()

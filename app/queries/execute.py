@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
+import psycopg
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
@@ -65,6 +66,11 @@ def _explained(error: DBAPIError) -> DatabaseError:
     if code == "57014":
         return DatabaseError(
             "The question took too long and was stopped.", hint="Choose a shorter period."
+        )
+    if isinstance(error.orig, psycopg.DataError):
+        return DatabaseError(
+            "What is asked for has characters that no text holds, or a number out of range.",
+            hint="Look at the filters again.",
         )
     return DatabaseError(
         "The database did not answer.", hint="Ask who runs it to look at `astraeus doctor`."

@@ -76,11 +76,16 @@ def begin(
         "insert into app.sessions (key, user_id, method, address, user_agent)"
         " values (%s, %s, %s, %s, %s)"
         " returning (select email from app.users where id = user_id)",
-        [key_of(made), user_id, method, address, (user_agent or "")[:300] or None],
+        # What a browser says of itself is anything; no text of PostgreSQL holds a NUL.
+        [key_of(made), user_id, method, address, _plain(user_agent)],
     ).fetchone()
     assert row is not None  # noqa: S101 - an insert returns its row
     audit.note(conn, row[0], "session.begun", row[0], method=method, address=address)
     return made
+
+
+def _plain(user_agent: str | None) -> str | None:
+    return (user_agent or "").replace("\x00", "")[:300] or None
 
 
 def live(conn: psycopg.Connection, key: str) -> Session | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import uuid
 from collections.abc import Iterator
@@ -140,6 +141,9 @@ def test_an_anomaly_shows_its_band_and_keeps_what_is_said(busy: Database) -> Non
     assert metric(at, "Impact in USD") == formats.card(Decimal("123.45"), "USD")
     drivers = next(each.value for each in at.table if "Share" in each.value)
     assert drivers["Resource or usage"].iloc[0] == "\\<b\\>x\\</b\\>"
+    [link] = [each.proto.body for each in at.get("html") if "same days in Costs" in each.proto.body]
+    wanted = f"costs?period=Custom&dates={START}&dates={THROUGH}&by=Region&ccy=USD&basis=Effective"
+    assert f"{wanted}&account=acme&service=Service+B" in html.unescape(link)
     at.button(key="explained_a1").click().run()
     assert "The note is empty" in at.error[0].value
     at.text_input(key="note_a1").set_value("A load test").run()
