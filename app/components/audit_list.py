@@ -24,6 +24,7 @@ KINDS: Final = {
     "Allocation": "allocation",
     "Anomalies": "anomaly",
     "Exports": "export",
+    "Views": "view.",
 }
 _DAYS: Final = 7
 

@@ -6,13 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.components import formats
 from app.components.scope import Scope
 
 
-def draw(title: str, scope: Scope, sentence: str | None = None) -> None:
-    """Draw title, a sentence (the scope's unless said) and the badge with the accounts' states."""
+def draw(title: str, scope: Scope, sentence: str | None = None) -> DeltaGenerator:
+    """Draw title, a sentence (the scope's unless said) and the badge with the accounts' states.
+
+    Returns the place in its row where the page's saved views belong.
+    """
     late = late_accounts(scope)
     row = st.container(horizontal=True, vertical_alignment="center", gap="small")
     with row:
@@ -25,7 +29,9 @@ def draw(title: str, scope: Scope, sentence: str | None = None) -> None:
             icon=":material/event_available:",
         ):
             _accounts(scope)
+        slot = st.container(width="content")
     st.caption(scope.sentence() if sentence is None else sentence)
+    return slot
 
 
 def late_accounts(scope: Scope) -> list[dict[str, Any]]:

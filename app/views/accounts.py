@@ -18,6 +18,7 @@ from app.components import (
     links,
     picked,
     states,
+    view_list,
     writing,
 )
 from app.components.cache import ask
@@ -28,7 +29,8 @@ from app.queries import accounts, periods
 def page(scope: Scope) -> None:
     """Draw the page."""
     access.by_account_only()
-    header.draw("Accounts", scope, "Each account in the currency that it is billed in; days in UTC")
+    sentence = "Each account in the currency that it is billed in; days in UTC"
+    view_list.draw(header.draw("Accounts", scope, sentence), "accounts")
     lost = st.container()
     writing.say()
     month = periods.period("Month to date", scope.through)

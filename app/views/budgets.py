@@ -21,6 +21,7 @@ from app.components import (
     rule_list,
     savings_list,
     states,
+    view_list,
     writing,
 )
 from app.components.cache import ask_now
@@ -32,11 +33,12 @@ TABS: Final = ("Budgets", "Alerts", "Anomalies", "Savings", "Rules")
 
 def page(scope: Scope) -> None:
     """Draw the page; only the tab that is open is asked for."""
-    header.draw(
+    slot = header.draw(
         "Budgets and alerts",
         scope,
         "Each amount in its own currency, never added up across; days in UTC",
     )
+    view_list.draw(slot, "budgets")
     lost = st.container()
     writing.say()
     tabs = st.tabs(TABS, key="tab", bind="query-params")

@@ -18,6 +18,7 @@ from app.components import (
     header,
     links,
     states,
+    view_list,
 )
 from app.components.cache import ask
 from app.components.scope import Scope
@@ -46,9 +47,10 @@ class Choice:
 
 def page(scope: Scope) -> None:
     """Draw the page."""
-    header.draw("Costs", scope)
+    slot = header.draw("Costs", scope)
     with states.guarded("The costs"):
         choice = _controls(scope)
+        view_list.draw(slot, "costs", links.fixed(choice.query.days))
         links.warn()
         filters.chips(choice.query.filters)
         now = ask(compile_costs(choice.query))

@@ -8,7 +8,17 @@ from typing import Any
 
 import streamlit as st
 
-from app.components import attention, cards, charts, formats, header, links, scope, states
+from app.components import (
+    attention,
+    cards,
+    charts,
+    formats,
+    header,
+    links,
+    scope,
+    states,
+    view_list,
+)
 from app.components import month as month_parts
 from app.components.cache import ask
 from app.components.scope import Scope
@@ -22,7 +32,7 @@ WEEKS = 28
 
 def page(current: Scope) -> None:
     """Draw the page."""
-    header.draw("Dashboard", current)
+    view_list.draw(header.draw("Dashboard", current), "dashboard")
     links.warn()
     month = periods.period("Month to date", current.through)
     before = periods.month_before(month)

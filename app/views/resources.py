@@ -18,6 +18,7 @@ from app.components import (
     links,
     resource_drawer,
     states,
+    view_list,
 )
 from app.components.cache import ask, ask_for
 from app.components.scope import Scope
@@ -38,7 +39,7 @@ _EXPORTED: Final = (
 def page(scope: Scope) -> None:
     """Draw the page."""
     access.by_account_only()
-    header.draw("Resources", scope)
+    view_list.draw(header.draw("Resources", scope), "resources")
     days = DayRange(scope.through - timedelta(days=WEEKS - 1), scope.through)
     bill = ResourceQuery(days, scope.currency, scope.basis, filters=scope.filters)
     query = None

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from app.components import access, filters, header, links, states, trace
+from app.components import access, filters, header, links, states, trace, view_list
 from app.components.cache import ask
 from app.components.scope import Scope
 from app.queries import periods
@@ -16,10 +16,11 @@ from app.queries.trace import compile_deliveries, compile_figure
 
 def page(scope: Scope) -> None:
     """Draw the page."""
-    header.draw("Trace", scope)
+    slot = header.draw("Trace", scope)
     access.by_account_only()
     with states.guarded("The figure"):
         query = _query(scope)
+        view_list.draw(slot, "trace", links.fixed(query.days, links.TRACED))
         links.warn()
         filters.chips(query.filters, links.TRACED)
         [figure] = ask(compile_figure(query))
