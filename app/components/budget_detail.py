@@ -123,7 +123,7 @@ def _links(standing: Mapping[str, Any]) -> None:
     wanted = {SCOPES[column][1]: values for column, values in standing["filters"].items()}
     with st.container(horizontal=True, vertical_alignment="center"):
         budget_form.edit_button(standing["budget_id"])
-        if None in wanted or "provider" in wanted or any(None in each for each in wanted.values()):
+        if "provider" in wanted or any(None in each for each in wanted.values()):
             return
         links.jump(
             "The same in Costs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +17,7 @@ from app.components import access, charts, palette
 from app.components.cache import ask_for
 from app.components.scope import Scope
 from app.queries import listings, periods
-from app.queries.catalog import DIMENSIONS, METRICS, Dimension
+from app.queries.catalog import METRICS, Dimension
 from app.queries.compiler import CostQuery, compile_costs
 from app.queries.export import as_csv
 from app.queries.tables import GroupCost
@@ -75,12 +76,15 @@ def table(
     whole: Decimal,
 ) -> None:
     """Offer a table of costs as CSV and Excel."""
-    name = f"costs_{dimension.key}_{query.days.first}_{query.days.last}_{query.currency}"
+    label = query.label_of(dimension.key)
+    of = f"_{query.tag.key}" if dimension.key == "tag" and query.tag else ""
+    named = re.sub(r"[^a-z0-9_]+", "", f"{dimension.key}{of}")
+    name = f"costs_{named}_{query.days.first}_{query.days.last}_{query.currency}"
     button(
         "CSV",
         f"{name}.csv",
         "text/csv",
-        lambda _: as_csv(groups, dimension.label, query.currency, whole),
+        lambda _: as_csv(groups, label, query.currency, whole),
         about="The whole table with every decimal",
     )
     button(
@@ -89,7 +93,7 @@ def table(
         _EXCEL,
         lambda who: workbook(
             groups,
-            dimension.label,
+            label,
             query.currency,
             whole,
             _about(who, scope, query, compared, dimension),
@@ -130,12 +134,12 @@ def _about(
     blocked = [row["account_id"] for row in ask_for(who, listings.RESIDUALS)]
     statement = compile_costs(query)
     return {
-        "Shows": f"Cost by {dimension.label.lower()}",
+        "Shows": f"Cost by {query.label_of(dimension.key).lower()}",
         "Days (UTC)": periods.spell(query.days),
         "Compared with": "nothing" if compared is None else periods.spell(compared),
         "Basis": f"{METRICS[query.basis].label}: {METRICS[query.basis].description}",
         "Currency": f"{query.currency}, as billed; no rate is applied",
-        **{DIMENSIONS[key].label: ", ".join(values) for key, values in query.filters},
+        **{query.label_of(key): ", ".join(values) for key, values in query.filters},
         "Data through": scope.through.isoformat(),
         "Ties out": f"no: {', '.join(sorted(set(blocked)))}" if blocked else "yes, every account",
         "Made at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

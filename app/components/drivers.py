@@ -34,7 +34,10 @@ def draw(
         st.caption("Nothing to compare with: choose days that have data before them.")
         return
     if not drivers.can_explain(query):
-        st.caption("Drivers cannot be told for costs without a service, region or account.")
+        st.caption(
+            "Drivers are told of whole charges that have a service, a region and an account: not of"
+            " those without, nor of the parts that a tag or a team has."
+        )
         return
     rows = ask(drivers.compile_drivers(query, compared, scope.known))
     steps = drivers.waterfall(rows, before, now)

@@ -47,15 +47,22 @@ def carried() -> dict[str, list[str]]:
 
 
 def to_slice(
-    days: DayRange, filters: Iterable[tuple[str, tuple[str, ...]]], prefix: str = ""
+    days: DayRange,
+    filters: Iterable[tuple[str, tuple[str, ...]]],
+    prefix: str = "",
+    tag: str | None = None,
 ) -> dict[str, list[str]]:
     """Return the parameters of a page that shows exactly these days with these filters.
 
-    `prefix` is what that page puts before the names of its own; Costs has none.
+    `prefix` is what that page puts before the names of its own; Costs has none. `tag` is the key of
+    the tag whose values the filter "tag" has.
     """
+    named = {"tagged" if key == "tag" else key: list(of) for key, of in filters}
+    if "tagged" in named and tag:
+        named["tag"] = [tag]
     return {
         **carried(),
-        **{f"{prefix}{key}": list(values) for key, values in filters if key not in _GLOBAL},
+        **{f"{prefix}{key}": values for key, values in named.items() if key not in _GLOBAL},
         **fixed(days, prefix),
     }
 
@@ -78,13 +85,14 @@ def trace(
     days: DayRange,
     filters: Iterable[tuple[str, tuple[str, ...]]],
     label: str = "Follow this number",
+    tag: str | None = None,
 ) -> None:
     """Draw the way from a figure down to its charges, deliveries and payloads."""
     st.page_link(
         "views/trace.py",
         label=label,
         icon=":material/account_tree:",
-        query_params=to_slice(days, filters, TRACED),
+        query_params=to_slice(days, filters, TRACED, tag),
         help="The charges, what the provider sent, its own total, and the run that took it",
     )
 

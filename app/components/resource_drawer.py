@@ -124,8 +124,8 @@ def _costs(current: Scope, query: ResourceQuery, row: dict[str, Any]) -> None:
         help=f"{current.sentence()}.",
     )
     ranked = tables.compare("service", tables.summed("service", cells), None)
-    drawn = tables.charted("service", cells, ranked)
-    named = [each.group for each in ranked[: tables.CHART_GROUPS]]
+    named = tables.named(ranked)
+    drawn = tables.charted("service", cells, named)
     charts.costs(
         drawn,
         tables.ordered(drawn, named),

@@ -18,6 +18,7 @@ from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Part
 
 _KEY: Final = "delivery"
+_SUMMED: Final = {"daily": "rows of fct\\_daily\\_costs", "tagged": "charges"}
 
 
 def figure(query: CostQuery, found: dict[str, Any], lines: Sequence[dict[str, Any]]) -> None:
@@ -35,7 +36,7 @@ def figure(query: CostQuery, found: dict[str, Any], lines: Sequence[dict[str, An
         )
         cards.figure(
             "Charges",
-            f"{found['charges']:,}",
+            f"{sum(line['charges'] for line in lines):,}",
             f"of {found['days']} days",
             arrow="off",
             help_text="Rows of the providers' bills, each in one delivery.",
@@ -98,7 +99,7 @@ def deliveries(
     whole = tables.total(lines)
     st.caption(
         f"Together {formats.money(whole, query.currency)} in {len(lines)} deliveries,"
-        f" {sum(line['mart_rows'] for line in lines):,} rows of fct\\_daily\\_costs;"
+        f" {sum(line['mart_rows'] for line in lines):,} {_SUMMED[query.source]};"
         f" {_agreement(whole == found['cost'], 'the figure')}."
     )
     if len(lines) == 1:

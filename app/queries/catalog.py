@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 Basis = Literal["billed", "effective", "list", "contracted"]
 Grain = Literal["day", "week", "month"]
+Source = Literal["daily", "allocated", "tagged"]
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,27 @@ class Metric:
 
 @dataclass(frozen=True)
 class Dimension:
-    """An expression to group and filter by; `missing` is what its nulls are called."""
+    """An expression to group and filter by; `missing` is what its nulls are called.
+
+    `source` is the mart of SOURCES that has it: every one of them has those of the daily costs.
+    """
 
     key: str
     label: str
     column: str
     missing: str
+    source: Source = "daily"
+
+
+@dataclass(frozen=True)
+class Tag:
+    """The key of a tag as it is compared, and its spellings in the bills in byte order.
+
+    Of several spellings on one charge the first that has a value counts, as for allocation rules.
+    """
+
+    key: str
+    spellings: tuple[str, ...]
 
 
 # What people call a provider: FOCUS is a format, so its bills go by their issuers' names.
@@ -62,6 +78,11 @@ DIMENSIONS: Final = {
         Dimension("sub_account", "Sub account", "costs.sub_account_id", "No sub account"),
         Dimension("region", "Region", "costs.region_id", "No region"),
         Dimension("charge", "Charge category", "costs.charge_category", "No charge category"),
+        Dimension("team", "Team", "costs.team", "Unallocated", "allocated"),
+        Dimension("cost_center", "Cost center", "costs.cost_center", "Unallocated", "allocated"),
+        Dimension("environment", "Environment", "costs.environment", "Unallocated", "allocated"),
+        # Its column is an expression over the spellings of the tag that is asked for.
+        Dimension("tag", "Tag", "", "Untagged", "tagged"),
     )
 }
 # One row per account whatever its versions are, so that a join can never multiply money.
@@ -69,9 +90,37 @@ ACCOUNTS: Final = (
     "(select account_id, min(provider) as provider, min(account_name) as account_name"
     " from marts.dim_accounts where is_current group by 1) as accounts"
 )
-SOURCE: Final = (
-    f"marts.fct_daily_costs as costs left join {ACCOUNTS} on accounts.account_id = costs.account_id"
-)
+_NAMED: Final = f" left join {ACCOUNTS} on accounts.account_id = costs.account_id"
+SOURCE: Final = f"marts.fct_daily_costs as costs{_NAMED}"
+
+
+def _finality(mart: str) -> str:
+    """Return a mart whose rows do not say whether they are final, with that of their days.
+
+    A day of an account is final where all of its daily costs are; of charges there is no number.
+    """
+    return (
+        f"(select parts.*, coalesce(days.is_final, false) as is_final, null::bigint as charges"  # noqa: S608 - names of this module
+        f" from marts.{mart} as parts left join (select account_id, usage_date, billing_period,"
+        " bool_and(is_final) as is_final from marts.fct_daily_costs"
+        " where usage_date between :first and :last group by 1, 2, 3) as days"
+        " on days.account_id = parts.account_id and days.usage_date = parts.usage_date"
+        " and days.billing_period = parts.billing_period"
+        f" where parts.usage_date between :first and :last) as costs{_NAMED}"
+    )
+
+
+# What costs are asked of, with first and last day; and what the values of a dimension are asked of.
+SOURCES: Final[dict[Source, str]] = {
+    "daily": SOURCE,
+    "allocated": _finality("fct_daily_allocated_costs"),
+    "tagged": _finality("fct_daily_tag_costs"),
+}
+MEMBERS: Final[dict[Source, str]] = {
+    "daily": SOURCE,
+    "allocated": f"marts.fct_daily_allocated_costs as costs{_NAMED}",
+    "tagged": f"marts.fct_daily_tag_costs as costs{_NAMED}",
+}
 GRAINS: Final[dict[Grain, str]] = {
     "day": "costs.usage_date",
     "week": "date_trunc('week', costs.usage_date)::date",

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from app.queries.catalog import DIMENSIONS, GRAINS, METRICS, SOURCE, Basis, Grain
+from app.queries.catalog import (
+    DIMENSIONS,
+    GRAINS,
+    MEMBERS,
+    METRICS,
+    SOURCES,
+    Basis,
+    Dimension,
+    Grain,
+    Source,
+    Tag,
+)
 from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.errors import ConfigError
 
 # By dimension key, the values wanted, with the catalogue's word for null.
 Filters = tuple[tuple[str, tuple[str, ...]], ...]
@@ -22,6 +34,29 @@ class CostQuery:
     group_by: tuple[str, ...] = ()
     grain: Grain | None = None
     filters: Filters = ()
+    # Whose values the dimension "tag" has; without one all is untagged.
+    tag: Tag | None = None
+
+    @property
+    def source(self) -> Source:
+        """The one mart that has all that is asked for.
+
+        Raises: ConfigError for tags and teams at once, which no mart has beside each other.
+        """
+        asked = {DIMENSIONS[key].source for key in (*self.group_by, *dict(self.filters))}
+        if asked >= {"allocated", "tagged"}:
+            raise ConfigError(
+                "Costs by tag and costs by who bears them cannot be asked at once: a cost that is"
+                " split among teams has no tags of its own.",
+                hint="Group by one of them, and take the other's filter back.",
+            )
+        parts = asked - {"daily"}
+        return parts.pop() if parts else "daily"
+
+    def label_of(self, key: str) -> str:
+        """Return what a dimension is called, with the key of the tag where it is that."""
+        label = DIMENSIONS[key].label
+        return f"{label} {self.tag.key}" if key == "tag" and self.tag else label
 
 
 @dataclass(frozen=True)
@@ -37,8 +72,11 @@ def compile_costs(query: CostQuery) -> Statement:
 
     Columns out: `period` if there is a grain, a column per dimension key, `cost` (numeric),
     `open_cost` (the part that is not final), `charges`, `is_final`, `days` (days with charges).
-    Raises: KeyError for a dimension or metric that the catalogue does not have.
+    Of costs by tag or by who bears them `charges` is null, and a day is final where all of it is.
+    Raises: KeyError for a dimension or metric that the catalogue does not have, ConfigError for
+    dimensions that no mart has together.
     """
+    source = SOURCES[query.source]
     condition, parameters = slice_of(query)
     groups = _groups(query, parameters)
     names = [alias for alias, _ in groups]
@@ -52,7 +90,7 @@ def compile_costs(query: CostQuery) -> Statement:
         "count(distinct costs.usage_date) as days",
     ]
     # Every name below is the catalogue's, every value is bound.
-    sql = f"select {', '.join(select)} from {SOURCE} where {condition}"  # noqa: S608 - names of the catalogue
+    sql = f"select {', '.join(select)} from {source} where {condition}"  # noqa: S608 - names of the catalogue
     if names:
         positions = ", ".join(str(number) for number in range(1, len(names) + 1))
         sql += f" group by {positions} order by {positions}"
@@ -73,7 +111,7 @@ def slice_of(query: CostQuery) -> tuple[str, dict[str, Any]]:
     conditions = [
         "costs.usage_date between :first and :last",
         "costs.billing_currency = :currency",
-        *conditions_of(query.filters, parameters),
+        *conditions_of(query.filters, parameters, query.tag),
     ]
     return " and ".join(conditions), parameters
 
@@ -83,11 +121,27 @@ def _groups(query: CostQuery, parameters: dict[str, Any]) -> list[tuple[str, str
     for key in query.group_by:
         dimension = DIMENSIONS[key]
         parameters[f"missing_{key}"] = dimension.missing
-        groups.append((key, f"coalesce({dimension.column}, :missing_{key})"))
+        column = _column(dimension, parameters, query.tag)
+        groups.append((key, f"coalesce({column}, :missing_{key})"))
     return groups
 
 
-def conditions_of(filters: Filters, parameters: dict[str, Any]) -> list[str]:
+def _column(dimension: Dimension, parameters: dict[str, Any], tag: Tag | None) -> str:
+    if dimension.key != "tag":
+        return dimension.column
+    spellings = tag.spellings if tag else ()
+    parameters |= {f"spelling_{place}": each for place, each in enumerate(spellings)}
+    # As allocation rules compare them: without case and outer blanks; an empty value is no tag.
+    values = (
+        f"nullif(lower(btrim(costs.tags ->> cast(:spelling_{place} as text))), '')"
+        for place in range(len(spellings))
+    )
+    return f"coalesce({', '.join((*values, 'null::text'))})"
+
+
+def conditions_of(
+    filters: Filters, parameters: dict[str, Any], tag: Tag | None = None
+) -> list[str]:
     """Return the conditions of filters over `costs` and `accounts`; bind their values.
 
     Raises: KeyError for a dimension that the catalogue does not have.
@@ -97,19 +151,30 @@ def conditions_of(filters: Filters, parameters: dict[str, Any]) -> list[str]:
         dimension = DIMENSIONS[key]
         parameters[f"missing_{key}"] = dimension.missing
         parameters[f"wanted_{key}"] = list(values)
-        conditions.append(f"coalesce({dimension.column}, :missing_{key}) = any(:wanted_{key})")
+        column = _column(dimension, parameters, tag)
+        conditions.append(f"coalesce({column}, :missing_{key}) = any(:wanted_{key})")
     return conditions
 
 
-def compile_members(key: str, currency: str) -> Statement:
+def compile_members(key: str, currency: str, tag: Tag | None = None) -> Statement:
     """Return the statement that lists a dimension's values, `member`, the dearest first.
 
     Raises: KeyError for a dimension that the catalogue does not have.
     """
     dimension = DIMENSIONS[key]
+    parameters: dict[str, Any] = {"currency": currency, "missing": dimension.missing}
+    column = _column(dimension, parameters, tag)
     sql = (
-        f"select coalesce({dimension.column}, :missing) as member from {SOURCE}"  # noqa: S608 - names of the catalogue
+        f"select coalesce({column}, :missing) as member from {MEMBERS[dimension.source]}"  # noqa: S608 - names of the catalogue
         " where costs.billing_currency = :currency"
         " group by 1 order by sum(abs(costs.billed_cost)) desc, 1"
     )
-    return Statement(sql, (("currency", currency), ("missing", dimension.missing)))
+    return Statement(sql, tuple(sorted(parameters.items())))
+
+
+TAG_KEYS: Final = Statement(
+    # In byte order, so that of several spellings on a charge the same one counts everywhere.
+    'select tag_key, array_agg(distinct spelling collate "C" order by spelling collate "C")'
+    " as spellings from marts.dim_tag_keys group by 1 order by sum(sets) desc, 1 limit 500",
+    (),
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -47,7 +47,9 @@ class Step:
 
 
 def can_explain(query: CostQuery) -> bool:
-    """Whether the filters can be asked: not for what has no service, no region and so on."""
+    """Whether the filters can be asked: no tags, no teams, nothing without a service and so on."""
+    if replace(query, group_by=()).source != "daily":
+        return False
     return all(DIMENSIONS[key].missing not in values for key, values in query.filters)
 
 

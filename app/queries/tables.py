@@ -72,14 +72,23 @@ def movers(groups: Sequence[GroupCost], limit: int) -> list[GroupCost]:
     return sorted(changed, key=lambda each: -abs(each.change or money.ZERO))[:limit]
 
 
-def charted(
-    key: str, rows: Sequence[dict[str, Any]], ranked: Sequence[GroupCost]
-) -> list[dict[str, Any]]:
-    """Return the rows for a chart: the dearest groups by name, the rest summed as OTHER.
+def named(ranked: Sequence[GroupCost], apart: str | None = None) -> list[str]:
+    """Return the groups that a chart names: the dearest, and `apart` as the last if it is there.
+
+    What nobody tagged or bears is shown apart whatever it costs: it is what there is to do.
+    """
+    groups = [each.group for each in ranked]
+    if apart not in groups:
+        return groups[:CHART_GROUPS]
+    return [*[each for each in groups if each != apart][: CHART_GROUPS - 1], str(apart)]
+
+
+def charted(key: str, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows for a chart: the groups named by name, the rest summed as OTHER.
 
     Every group has a cell in every period that has data; a period without any has none: a gap.
     """
-    named = {each.group for each in ranked[:CHART_GROUPS]}
+    named = frozenset(names)
     groups = dict.fromkeys(row[key] if row[key] in named else OTHER for row in rows)
     cells: dict[tuple[Any, str], dict[str, Any]] = {
         (period, group): {"period": period, "group": group, "cost": money.ZERO, "is_final": True}

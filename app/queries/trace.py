@@ -20,6 +20,11 @@ _CHARGES: Final = (
 )
 
 
+def can_follow(query: CostQuery) -> bool:
+    """Whether charges stand behind a figure: not behind a part that a team bears of them."""
+    return replace(query, group_by=()).source != "allocated"
+
+
 def compile_figure(query: CostQuery) -> Statement:
     """Return the statement of the figure itself, ungrouped."""
     return compile_costs(replace(query, group_by=(), grain=None))
@@ -32,16 +37,24 @@ def compile_deliveries(query: CostQuery) -> Statement:
     of the slice), is_final; of the delivery source, source_name, fetched_at, finished_at,
     payload_uri, payload_sha256, payload_bytes, payload_rows, accepted_by, accepted_reason,
     dagster_run_id; of its control totals `controls`, `worst_state` and `residual` (the largest).
+    Of a tag they are summed from the charges, as no sum by day has tags and deliveries.
     """
     condition, parameters = slice_of(query)
     cost = METRICS[query.basis].column
+    of_daily = query.source == "daily"
+    source, delivery, charges, is_final = (
+        (SOURCE, "delivery_id", "sum(costs.charges)", "costs.is_final")
+        if of_daily
+        else (_CHARGES, "x_delivery_id", "count(*)", "coalesce(costs.x_is_final, false)")
+    )
     sql = f"""
         with lines as materialized (
-            select costs.account_id, costs.delivery_id, min(costs.usage_date) as first_day,
+            select costs.account_id, costs.{delivery} as delivery_id,
+                min(costs.usage_date) as first_day,
                 max(costs.usage_date) as last_day, count(distinct costs.usage_date) as days,
-                count(*) as mart_rows, sum(costs.charges) as charges, sum(costs.{cost}) as cost,
-                bool_and(costs.is_final) as is_final
-            from {SOURCE} where {condition}
+                count(*) as mart_rows, {charges} as charges, sum(costs.{cost}) as cost,
+                bool_and({is_final}) as is_final
+            from {source} where {condition}
             group by 1, 2
         ), controls as (
             select delivery_id, count(*) as controls,
@@ -144,7 +157,7 @@ def spelled(statement: Statement) -> str:
 
 
 # Not the second colon of a cast.
-_PLACE: Final = re.compile(r"(?<!:):([a-z_]+)\b")
+_PLACE: Final = re.compile(r"(?<!:):([a-z_0-9]+)\b")
 
 
 def _literal(value: Any) -> str:

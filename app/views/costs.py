@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import streamlit as st
 
 from app.components import (
+    access,
     cards,
     charts,
     downloads,
@@ -24,9 +25,10 @@ from app.components.cache import ask
 from app.components.scope import Scope
 from app.components.tables import group_table, plain_table
 from app.queries import periods, tables
-from app.queries.catalog import DIMENSIONS, Dimension, Grain, dimension_of
+from app.queries.catalog import DIMENSIONS, Dimension, Grain, Source, dimension_of
 from app.queries.compiler import CostQuery, compile_costs
 from app.queries.tables import GroupCost
+from app.queries.trace import can_follow
 from astraeus_pipeline.contracts.days import DayRange
 
 _GRAINS: Final[dict[str, Grain]] = {"Day": "day", "Week": "week", "Month": "month"}
@@ -52,7 +54,7 @@ def page(scope: Scope) -> None:
         choice = _controls(scope)
         view_list.draw(slot, "costs", links.fixed(choice.query.days))
         links.warn()
-        filters.chips(choice.query.filters)
+        filters.chips(choice.query)
         now = ask(compile_costs(choice.query))
         if not now:
             states.nothing_matches(filters.reset)
@@ -86,21 +88,31 @@ def _controls(scope: Scope) -> Choice:
             "Grain", list(_GRAINS), default="Day", key="grain", bind="query-params", required=True
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        labels = [each.label for each in DIMENSIONS.values()]
+        # A team's part of a charge has no tags: who sees teams' costs is not offered any.
+        sources = ("daily", "allocated") if access.current().is_by_team else get_args(Source)
+        labels = [each.label for each in DIMENSIONS.values() if each.source in sources]
         by = st.selectbox("Group by", labels, key="by", bind="query-params", width=190)
         how = st.selectbox(
             "Compare with", periods.COMPARISONS, key="cmp", bind="query-params", width=190
         )
-        wanted = filters.more(scope)
+        dimension = dimension_of(by)
+        tag, of_tag = filters.tagged(scope.currency, dimension.key)
+        borne = filters.borne(scope.currency, dimension.key)
+        wanted = (*filters.more(scope), *borne, *of_tag)
+        query = CostQuery(days, scope.currency, scope.basis, (dimension.key,), None, wanted, tag)
         links.share(days)
-        links.trace(days, wanted)
+        if can_follow(query):
+            links.trace(days, wanted, tag=tag.key if tag else None)
     links.check({"period": [str(name)], "grain": [str(grain)], "by": [by], "cmp": [how]})
     chosen = _GRAINS[str(grain)]
     if chosen == "day" and len(days) > _MAX_DAILY:
         chosen = "week"
         st.caption(f"More than {_MAX_DAILY} days are drawn by week.")
-    dimension = dimension_of(by)
-    query = CostQuery(days, scope.currency, scope.basis, (dimension.key,), filters=wanted)
+    if not can_follow(query):
+        st.caption(
+            "What a team bears may be a part of charges that are shared, so no charges stand behind"
+            " it alone. Take the filter back to follow the number."
+        )
     return Choice(query, periods.compared(days, how), dimension, chosen)
 
 
@@ -169,8 +181,9 @@ def _chart(
     scope: Scope, choice: Choice, groups: list[GroupCost], rows: list[dict[str, Any]]
 ) -> None:
     dimension, days = choice.dimension, choice.query.days
+    label = choice.query.label_of(dimension.key).lower()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"Cost by {dimension.label.lower()}", anchor=False, width="stretch")
+        st.subheader(f"Cost by {formats.escaped(label)}", anchor=False, width="stretch")
         style = st.segmented_control(
             "Chart",
             _STYLES,
@@ -180,8 +193,8 @@ def _chart(
             required=True,
             label_visibility="collapsed",
         )
-    cells = tables.charted(dimension.key, rows, groups)
-    ranked = [each.group for each in groups[: tables.CHART_GROUPS]]
+    ranked = tables.named(groups, None if dimension.source == "daily" else dimension.missing)
+    cells = tables.charted(dimension.key, rows, ranked)
     # Providers own their colours; other groups take them by rank.
     named = scope.provider_order if dimension.key == "provider" else ranked
     key = f"costs_{dimension.key}_{hash(choice.query)}"
@@ -192,13 +205,13 @@ def _chart(
         scope.currency,
         owners=named,
         key=key,
-        alt_text=f"Cost by {dimension.label.lower()} and {choice.grain}, {periods.spell(days)}."
+        alt_text=f"Cost by {label} and {choice.grain}, {periods.spell(days)}."
         f" {groups[0].group} costs the most:"
         f" {formats.exact(groups[0].cost, scope.currency)} of"
         f" {formats.exact(tables.total(rows), scope.currency)}.",
         lines=style != "Stacked",
         height=340,
-        on_pick=lambda: pick(key, dimension),
+        on_pick=lambda: pick(key, choice),
     )
     below = filters.DRILL.get(dimension.key)
     hint = ""
@@ -206,7 +219,7 @@ def _chart(
         hint = f"Select a segment to see it by {DIMENSIONS[below].label.lower()}."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(hint, width="stretch")
-        downloads.picture(choice.query, drawn, f"Cost by {dimension.label.lower()}")
+        downloads.picture(choice.query, drawn, f"Cost by {label}")
 
 
 def _drivers(
@@ -227,7 +240,11 @@ def _table(
     scope: Scope, choice: Choice, groups: list[GroupCost], rows: list[dict[str, Any]]
 ) -> None:
     dimension, days, whole = choice.dimension, choice.query.days, tables.total(rows)
-    label, currency, compared = dimension.label, scope.currency, choice.compared
+    label, currency, compared = (
+        choice.query.label_of(dimension.key),
+        scope.currency,
+        choice.compared,
+    )
     columns = _COLUMNS if compared else _COLUMNS[:2]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Breakdown", anchor=False, width="stretch")
@@ -240,7 +257,7 @@ def _table(
         key=key,
         columns=columns,
         trends=tables.trends(dimension.key, rows, periods.steps(days, choice.grain)),
-        on_select=lambda: open_row(key, dimension, groups),
+        on_select=lambda: open_row(key, choice, groups),
     )
     former = [each.previous for each in groups if each.previous is not None]
     st.caption(
@@ -253,16 +270,16 @@ def _table(
             plain_table(groups, label, currency, columns)
 
 
-def pick(key: str, dimension: Dimension) -> None:
+def pick(key: str, choice: Choice) -> None:
     """Drill into the segment that was clicked."""
     for hit in st.session_state[key].selection.get("pick", [])[:1]:
-        filters.drill(dimension, hit["group"])
+        filters.drill(choice.dimension, hit["group"], choice.query.tag)
 
 
-def open_row(key: str, dimension: Dimension, groups: list[GroupCost]) -> None:
+def open_row(key: str, choice: Choice, groups: list[GroupCost]) -> None:
     """Drill into the row that was selected."""
     for number in st.session_state[key].selection.rows[:1]:
-        filters.drill(dimension, groups[number].group)
+        filters.drill(choice.dimension, groups[number].group, choice.query.tag)
 
 
 if (scope_now := st.session_state.get("scope")) is not None:

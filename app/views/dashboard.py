@@ -105,7 +105,7 @@ def _daily(current: Scope, weeks: DayRange) -> None:
     st.subheader("Daily cost by provider", anchor=False)
     rows = _asked(current, weeks, ("provider",), by_day=True)
     ranked = tables.compare("provider", tables.summed("provider", rows), None)
-    cells = tables.charted("provider", rows, ranked)
+    cells = tables.charted("provider", rows, tables.named(ranked))
     order = tables.ordered(cells, current.provider_order)
     dearest = ranked[0]
     charts.costs(

@@ -22,7 +22,7 @@ def page(scope: Scope) -> None:
         query = _query(scope)
         view_list.draw(slot, "trace", links.fixed(query.days, links.TRACED))
         links.warn()
-        filters.chips(query.filters, links.TRACED)
+        filters.chips(query, links.TRACED)
         [figure] = ask(compile_figure(query))
         if figure["cost"] is None:
             states.nothing_matches(partial(filters.reset, links.TRACED))
@@ -42,14 +42,15 @@ def _query(scope: Scope) -> CostQuery:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         month = periods.period("Month to date", scope.through)
         days = filters.days((month.first, month.last), links.TRACED)
-        wanted = filters.more(scope, links.TRACED)
+        tag, of_tag = filters.tagged(scope.currency, "", links.TRACED)
+        wanted = (*filters.more(scope, links.TRACED), *of_tag)
         st.page_link(
             "views/costs.py",
             label="Back to Costs",
             icon=":material/arrow_back:",
-            query_params=links.to_slice(days, wanted),
+            query_params=links.to_slice(days, wanted, tag=tag.key if tag else None),
         )
-    return CostQuery(days, scope.currency, scope.basis, filters=wanted)
+    return CostQuery(days, scope.currency, scope.basis, filters=wanted, tag=tag)
 
 
 if (scope_now := st.session_state.get("scope")) is not None:

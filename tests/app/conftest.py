@@ -38,6 +38,14 @@ DAYS = DayRange(THROUGH - timedelta(days=69), THROUGH)
 SERVICES = [f"Service {letter}" for letter in "ABCDEFGHIJK"]
 # Which resource a service's charges name; the others name none.
 CHARGED = {"Service B": "i-001", "Service C": "i-elsewhere", "Service D": "i-shared"}
+# How a service's charges are tagged; the others have no tags.
+TAGS = {
+    "Service B": '{"Cost-Center": "R&D", "env": "prod"}',
+    "Service C": '{"user:cost_center": " r&d ", "env": ""}',
+    "Service D": '{"CostCenter": "", "cost_center": "Ops"}',
+    "Service E": '{"CostCenter": "first", "cost_center": "second"}',
+    "Service F": '{"env": "test"}',
+}
 FIRST_INVENTORY = THROUGH - timedelta(days=30)
 
 
@@ -146,6 +154,7 @@ def _load(database: Database, account: str, currency: str, cost: str) -> None:
             region_id=None if service.endswith("A") else "eu-1",
             sub_account_id="s-1",
             resource_id=CHARGED.get(service),
+            tags=TAGS.get(service),
             billing_account_id="b-1",
             provider_name="Example",
             publisher_name="Example",

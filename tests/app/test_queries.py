@@ -106,7 +106,7 @@ def test_the_chart_folds_small_groups_into_other_without_losing_a_cent() -> None
         }
         for n in range(20)
     ]
-    shown = tables.charted("g", rows, tables.compare("g", rows, None))
+    shown = tables.charted("g", rows, tables.named(tables.compare("g", rows, None)))
     assert len(shown) == 9
     assert tables.total(shown) == tables.total(rows)
     assert not next(row for row in shown if row["group"] == tables.OTHER)["is_final"]
@@ -152,7 +152,7 @@ def test_a_day_without_data_is_a_gap_and_a_group_without_any_is_zero() -> None:
     }
     assert tables.line(rows, list(days)) == [Decimal(2), None, Decimal(3)]
     assert tables.running([Decimal(2), None, Decimal(3)]) == [Decimal(2), None, Decimal(5)]
-    cells = tables.charted("g", rows, tables.compare("g", rows, None))
+    cells = tables.charted("g", rows, tables.named(tables.compare("g", rows, None)))
     assert {cell["period"] for cell in cells} == {date(2026, 1, 1), date(2026, 1, 3)}
     assert [cell["cost"] for cell in tables.accumulated(cells)] == [Decimal(2), zero, 2, 3]
 

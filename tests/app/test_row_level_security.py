@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.queries import periods
-from app.queries.catalog import DIMENSIONS, METRICS
+from app.queries.catalog import DIMENSIONS, METRICS, Tag
 from app.queries.compiler import CostQuery, compile_costs, compile_members
 from app.queries.team_costs import as_allocated
 from astraeus_pipeline.contracts.days import DayRange
@@ -258,7 +258,10 @@ queries = st.builds(
     ),
     currency=st.sampled_from(["USD", "EUR", "GBP"]),
     basis=st.sampled_from(list(METRICS)),
-    group_by=st.lists(st.sampled_from(list(DIMENSIONS)), max_size=2, unique=True).map(tuple),
+    group_by=st.lists(st.sampled_from(list(DIMENSIONS)), max_size=2, unique=True)
+    .filter(lambda keys: not {"allocated", "tagged"} <= {DIMENSIONS[key].source for key in keys})
+    .map(tuple),
+    tag=st.sampled_from([None, Tag("costcenter", ("Cost-Center", "CostCenter", "cost_center"))]),
     grain=st.sampled_from([None, "day", "week", "month"]),
     filters=st.lists(
         st.sampled_from(list(FILTERS)).flatmap(
