@@ -35,17 +35,27 @@ _SEVERITIES: Final = {
 def draw(scope: Scope) -> None:
     """Draw the tab. Raises: DatabaseError."""
     _cards(scope)
-    state = st.segmented_control(
-        "State",
-        anomalies.STATES,
-        default=anomalies.STATES[0],
-        key="anomaly_state",
-        bind="query-params",
-        required=True,
-        label_visibility="collapsed",
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        state = st.segmented_control(
+            "State",
+            anomalies.STATES,
+            default=anomalies.STATES[0],
+            key="anomaly_state",
+            bind="query-params",
+            required=True,
+        )
+        assignee = st.segmented_control(
+            "Looked after by",
+            anomalies.ASSIGNEES,
+            default=anomalies.ANYBODY,
+            key="assignee",
+            bind="query-params",
+            required=True,
+        )
+    links.check({"anomaly_state": [str(state)], "assignee": [str(assignee)]})
+    rows = ask_now(
+        anomalies.compile_list(str(state), scope.account_ids, str(assignee), access.current().email)
     )
-    links.check({"anomaly_state": [str(state)]})
-    rows = ask_now(anomalies.compile_list(str(state), scope.account_ids))
     if not rows:
         states.nothing_here("Nothing unexpected in this state, for these accounts.")
         return
@@ -107,6 +117,7 @@ def _table(rows: Sequence[Mapping[str, Any]], key: str, on_select: Any) -> None:
                 "Impact": row["excess_cost"],
                 "Cur.": row["billing_currency"],
                 "State": row["state"].capitalize(),
+                "Whose": row["assigned_to"],
                 "Note": row["state_note"],
             }
             for row in rows
@@ -131,6 +142,7 @@ def _table(rows: Sequence[Mapping[str, Any]], key: str, on_select: Any) -> None:
             "Impact": st.column_config.NumberColumn(format="%+,.2f", width=92),
             "Cur.": st.column_config.TextColumn(width=46),
             "State": st.column_config.TextColumn(width=98),
+            "Whose": st.column_config.TextColumn(width=100, help="Who looks after it"),
             "Note": st.column_config.TextColumn(width=100),
         },
     )
@@ -147,6 +159,7 @@ def _as_text(rows: Sequence[Mapping[str, Any]]) -> None:
                 "Days": _days(row),
                 "Impact": formats.money(row["excess_cost"], row["billing_currency"] or ""),
                 "State": row["state"].capitalize(),
+                "Whose": formats.escaped(row["assigned_to"] or "nobody"),
             }
             for row in rows
         ],
@@ -224,6 +237,8 @@ def _facts(row: Mapping[str, Any]) -> None:
         "State": row["state"].capitalize()
         + (f" by {formats.escaped(row['state_by'])}" if row["state_by"] else ""),
     }
+    if row["assigned_to"]:
+        facts["Looked after by"] = formats.escaped(row["assigned_to"])
     if row["state_note"]:
         facts["Note"] = formats.escaped(row["state_note"])
     st.table(
@@ -258,6 +273,30 @@ def _triage(row: Mapping[str, Any]) -> None:
                 args=(anomaly, state, key),
             )
     st.caption("A dismissed anomaly mutes the like of it, up to a quarter larger.")
+    _assignment(row)
+
+
+def _assignment(row: Mapping[str, Any]) -> None:
+    people = triage.assignable(row["account_id"])
+    anomaly, now = row["anomaly_id"], row["assigned_to"]
+    # Who has left stays in the list, or the box would say that it is nobody's.
+    options = list(dict.fromkeys([None, *people, now]))
+    key = f"assign_{anomaly}_{now}"
+    st.selectbox(
+        "Looked after by",
+        options,
+        index=options.index(now),
+        key=key,
+        format_func=lambda email: "Nobody" if email is None else people.get(email, email),
+        on_change=_assign,
+        args=(anomaly, key),
+        help="People who see its account. It is in the audit log.",
+    )
+
+
+def _assign(anomaly: str, key: str) -> None:
+    email = st.session_state.get(key)
+    writing.act("triage", lambda actor: triage.assign(anomaly, email, actor))
 
 
 def _say(anomaly: str, state: Any, key: str) -> None:

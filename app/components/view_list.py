@@ -69,8 +69,7 @@ def _line(view: View, page: str) -> None:
             st.caption(_shared(view))
         if view.is_own and access.may("views"):
             st.button(
-                "",
-                icon=":material/edit:",
+                "Edit",
                 key=f"view_edit_{view.id}",
                 type="tertiary",
                 help=f"Rename or share {formats.escaped(view.name)}",
@@ -78,8 +77,7 @@ def _line(view: View, page: str) -> None:
                 args=(view.id,),
             )
             st.button(
-                "",
-                icon=":material/delete:",
+                "Delete",
                 key=f"view_delete_{view.id}",
                 type="tertiary",
                 help=f"Delete {formats.escaped(view.name)}",

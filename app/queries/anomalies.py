@@ -8,27 +8,42 @@ from typing import Final
 
 from app.queries.compiler import Statement
 
+# Whose anomalies: everybody's, those of who asks, those of nobody.
+ANYBODY, ME, NOBODY = "Anybody", "Me", "Nobody"
+ASSIGNEES: Final = (ANYBODY, ME, NOBODY)
 STATES: Final = ("Open", "Acknowledged", "Explained", "Dismissed", "Muted", "Late data", "All")
 ROWS: Final = 200
 _DAYS_BEFORE, _DAYS_AFTER = 35, 10
 
 
-def compile_list(state: str, accounts: Sequence[str] | None) -> Statement:
+def compile_list(
+    state: str, accounts: Sequence[str] | None, assignee: str = ANYBODY, me: str = ""
+) -> Statement:
     """Return the statement of incidents in a state of STATES, the newest first.
 
-    `accounts` None for all of them. Late data is what came late or not at all: no money.
+    `accounts` None for all of them. Late data is what came late or not at all: no money, and nobody
+    looks after it here. `assignee` is one of ASSIGNEES, and `me` the email of who asks.
     """
     return Statement(
         "select anomaly_id, kind, scope, provider, account_id, sub_account_id, service_name,"
         " billing_currency, series_key, method, start_date, end_date, flagged_days, reason,"
         " severity, peak_date, peak_cost, expected_cost, lower_cost, upper_cost, excess_cost,"
-        " drivers, state, state_note, state_by, state_at from marts.fct_cost_anomalies"
-        " where (:state = 'all' or (:state = 'late data' and kind = 'data')"
+        " drivers, state, state_note, state_by, state_at, assigned_to from marts.fct_cost_anomalies"
+        " where (:assignee = 'Anybody' or (:assignee = 'Me' and assigned_to = :me)"
+        " or (:assignee = 'Nobody' and assigned_to is null))"
+        " and (:state = 'all' or (:state = 'late data' and kind = 'data')"
         " or (kind = 'cost' and state = :state))"
         " and (cast(:accounts as text[]) is null or account_id = any(:accounts))"
         " order by end_date desc, array_position(array['critical', 'high', 'medium', 'low',"
         " 'data'], severity), excess_cost desc nulls last, anomaly_id limit :limit",
-        (("accounts", _bound(accounts)), ("limit", ROWS), ("state", state.lower())),
+        (
+            ("accounts", _bound(accounts)),
+            ("assignee", assignee),
+            ("limit", ROWS),
+            # Of nobody else's answer: what is cached is cached by what is asked.
+            ("me", me if assignee == ME else ""),
+            ("state", state.lower()),
+        ),
     )
 
 

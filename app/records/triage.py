@@ -6,7 +6,11 @@ from typing import Final
 
 from app.records.connect import as_app
 from astraeus_pipeline.errors import ConfigError
-from astraeus_pipeline.warehouse import anomaly_feedback, recommendation_feedback
+from astraeus_pipeline.warehouse import (
+    anomaly_assignments,
+    anomaly_feedback,
+    recommendation_feedback,
+)
 from astraeus_pipeline.warehouse.anomaly_feedback import State
 from astraeus_pipeline.warehouse.recommendation_feedback import State as Wanted
 
@@ -25,6 +29,19 @@ def anomaly(anomaly_id: str, state: State, note: str, actor: str) -> str:
     with as_app() as conn:
         anomaly_feedback.say(conn, anomaly_id, state, note.strip() or None, actor)
     return f"The anomaly is {state}. {_ADVICE[state]}"
+
+
+def assignable(account: str) -> dict[str, str]:
+    """Return who can look after an anomaly of an account: email to name. Raises: DatabaseError."""
+    with as_app() as conn:
+        return {each.email: each.name for each in anomaly_assignments.who_may(conn, account)}
+
+
+def assign(anomaly_id: str, email: str | None, actor: str) -> str:
+    """Give an anomaly to a person, or to nobody. Raises: ConfigError, DatabaseError."""
+    with as_app() as conn:
+        anomaly_assignments.assign(conn, anomaly_id, email, actor)
+    return f"{email or 'Nobody'} looks after the anomaly."
 
 
 def saving(recommendation_id: str, state: Wanted, note: str, actor: str) -> str:

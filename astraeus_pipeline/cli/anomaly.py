@@ -18,7 +18,8 @@ app = typer.Typer(no_args_is_help=True)
 _LIST = """
 select anomaly_id as id, account_id as account, coalesce(service_name, '(all)') as service,
     start_date as first_day, end_date as last_day, reason, severity,
-    round(excess_cost, 2) as excess, billing_currency as currency, state, state_note as note
+    round(excess_cost, 2) as excess, billing_currency as currency, state, state_note as note,
+    assigned_to
 from marts.fct_cost_anomalies
 where (%(accounts)s::text[] is null or account_id = any(%(accounts)s))
     and end_date >= %(first)s and start_date <= %(last)s
@@ -71,3 +72,18 @@ def say(
         # `say` refuses what is none of its states.
         anomaly_feedback.say(conn, anomaly, cast("State", state), note, actor().name)
     console.print(f"Anomaly {anomaly} is {state}.")
+
+
+@app.command()
+def assign(
+    anomaly: Annotated[str, typer.Argument(help="Its id, as `astraeus anomaly list` shows it.")],
+    email: Annotated[
+        str | None, typer.Argument(help="Who looks after it; nobody if left out.")
+    ] = None,
+) -> None:
+    """Give an anomaly to a person who sees its account."""
+    from astraeus_pipeline.warehouse import anomaly_assignments
+
+    with connected("app") as conn:
+        anomaly_assignments.assign(conn, anomaly, email, actor().name)
+    console.print(f"{email or 'Nobody'} looks after anomaly {anomaly}.")

@@ -206,7 +206,7 @@ def _grant(conn: psycopg.Connection) -> None:
         f"grant select on {ledger} to astraeus_app",
         "grant usage on schema app to astraeus_dbt, astraeus_loader",
         f"grant select ({_ACCOUNT_COLUMNS}) on app.accounts to astraeus_dbt",
-        "grant select on app.anomaly_feedback to astraeus_dbt",
+        "grant select on app.anomaly_feedback, app.anomaly_assignments to astraeus_dbt",
         "grant select on app.budgets, app.budget_amounts, app.budget_thresholds to astraeus_dbt",
         "grant select on app.recommendation_feedback to astraeus_dbt",
         "grant select on app.allocation_rules, app.allocation_state to astraeus_dbt",

@@ -17,7 +17,7 @@ from app.components.rule_form import LABELS
 from app.queries import allocation as queries
 from app.queries import periods
 from app.records import alerts as raised
-from app.records import allocation, rules
+from app.records import allocation, rules, triage
 from astraeus_pipeline.contracts.people import Grant
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.orchestration import alerting
@@ -158,6 +158,31 @@ def test_an_anomaly_shows_its_band_and_keeps_what_is_said(busy: Database) -> Non
     assert "Nothing unexpected" in at.info[0].value
     at = run("budgets", tab="Anomalies", anomaly_state="Explained", account="beta")
     assert "Nothing unexpected" in at.info[0].value
+
+
+def test_an_anomaly_is_given_to_who_sees_it(busy: Database) -> None:
+    sign_in(busy, "eve", "budget_owner", Grant("account", "beta"))
+    sign_in(busy, "amy", "budget_owner", Grant("provider", "focus"))
+    with pytest.raises(ConfigError, match="does not see the account acme"):
+        triage.assign("a1", "eve@example.org", "ann")
+    with pytest.raises(ConfigError, match="no user"):
+        triage.assign("a1", "nobody@example.org", "ann")
+    assert "amy@example.org" in triage.assignable("acme")
+    at = run("budgets", tab="Anomalies", anomaly_state="All", assignee="Nobody")
+    assert not at.exception and not at.error
+    at.selectbox(key="assign_a1_None").set_value("amy@example.org").run()
+    assert "amy@example.org looks after" in at.success[0].value.replace("\\", "")
+    assert not any("Impact" in each.value for each in at.dataframe)  # nobody's no more
+    found = audited(busy, "anomaly.assigned")
+    assert found == ("admin@example.org", {"old": None, "new": "amy@example.org"})
+    at = run("budgets", tab="Anomalies", anomaly_state="All", who="amy", assignee="Me")
+    assert list(table(at, "Impact")["Whose"]) == ["amy@example.org"]
+    at = run("budgets", tab="Anomalies", anomaly_state="All", assignee="Me")
+    assert "Nothing unexpected" in at.info[0].value
+    triage.assign("a1", None, "ann")
+    assigned = "select assigned_to, assigned_by from marts.fct_cost_anomalies"
+    with busy.connect("operator") as conn:
+        assert conn.execute(f"{assigned} where anomaly_id = 'a1'").fetchone() == (None, "ann")
 
 
 def test_a_saving_without_a_price_stays_unknown_and_is_dismissed_with_a_reason(

@@ -50,6 +50,11 @@ PAGES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "sub_account": ("s-1", "Hidden sub"),
         "region": ("eu-1", "Hidden region"),
         "charge": ("Usage",),
+        "team": ("shop", "Hidden team"),
+        "cost_center": ("Unallocated",),
+        "tag": ("costcenter", "env"),
+        "tagged": ("r&d", "Untagged", "Hidden"),
+        "views": ("true",),
     },
     "resources": {
         "status": ("Active", "Gone", "All"),
@@ -65,6 +70,8 @@ PAGES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "of_dates": (str(THROUGH), *DAYS),
         "of_service": ("Service B", "Hidden service"),
         "of_region": ("eu-1", "Hidden region"),
+        "of_tag": ("costcenter", "env"),
+        "of_tagged": ("r&d", "Untagged", "Hidden"),
         "delivery": ("1", "2", "3", "4"),
     },
     "budgets": {
@@ -74,6 +81,7 @@ PAGES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "alert_state": ("Open", "All"),
         "anomaly": ("acme", "beta"),
         "anomaly_state": ("Open", "All"),
+        "assignee": ("Me", "Nobody"),
         "saving": ("acme", "beta"),
         "saving_state": ("All",),
         "kind": ("unattached_volume",),

@@ -8,6 +8,10 @@ feedback as (
     select * from {{ source('app', 'anomaly_feedback') }}
 ),
 
+assignments as (
+    select * from {{ source('app', 'anomaly_assignments') }}
+),
+
 freshness as (
     select * from {{ ref('fct_freshness') }}
 ),
@@ -22,7 +26,10 @@ found as (
         said.state,
         said.note,
         said.said_by,
-        said.said_at
+        said.said_at,
+        given.assigned_to,
+        given.assigned_by,
+        given.assigned_at
     from intermediate.anomaly_incidents as incidents
     left join lateral (
         -- what was said of an incident stays with it, if a restated day moves its start
@@ -34,6 +41,15 @@ found as (
         order by feedback.said_at desc, feedback.id desc
         limit 1
     ) as said on true
+    left join lateral (
+        select assignments.*
+        from assignments
+        where
+            assignments.series_key = incidents.series_key
+            and assignments.start_date between incidents.start_date - 7 and incidents.end_date
+        order by assignments.assigned_at desc, assignments.id desc
+        limit 1
+    ) as given on true
 ),
 
 -- what a person dismissed teaches: the like of it in its series, up to a quarter larger, is muted.
@@ -143,7 +159,10 @@ select
     coalesce(found.note, muted.note) as state_note,
     coalesce(found.said_by, muted.said_by) as state_by,
     coalesce(found.said_at, muted.said_at) as state_at,
-    muted.like_id as muted_like
+    muted.like_id as muted_like,
+    found.assigned_to,
+    found.assigned_by,
+    found.assigned_at
 from found
 left join muted on muted.anomaly_id = found.anomaly_id
 
@@ -177,5 +196,8 @@ select
     null as state_note,
     null as state_by,
     null as state_at,
-    null as muted_like
+    null as muted_like,
+    null as assigned_to,
+    null as assigned_by,
+    null as assigned_at
 from runs
