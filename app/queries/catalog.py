@@ -95,12 +95,9 @@ SOURCE: Final = f"marts.fct_daily_costs as costs{_NAMED}"
 
 
 def _finality(mart: str) -> str:
-    """Return a mart whose rows do not say whether they are final, with that of their days.
-
-    A day of an account is final where all of its daily costs are; of charges there is no number.
-    """
+    """Return a mart whose rows do not say whether they are final, with that of their days."""
     return (
-        f"(select parts.*, coalesce(days.is_final, false) as is_final, null::bigint as charges"  # noqa: S608 - names of this module
+        f"(select parts.*, coalesce(days.is_final, false) as is_final"  # noqa: S608 - names of this module
         f" from marts.{mart} as parts left join (select account_id, usage_date, billing_period,"
         " bool_and(is_final) as is_final from marts.fct_daily_costs"
         " where usage_date between :first and :last group by 1, 2, 3) as days"

@@ -10,6 +10,7 @@ from app.queries.catalog import (
     GRAINS,
     MEMBERS,
     METRICS,
+    SOURCE,
     SOURCES,
     Basis,
     Dimension,
@@ -72,11 +73,11 @@ def compile_costs(query: CostQuery) -> Statement:
 
     Columns out: `period` if there is a grain, a column per dimension key, `cost` (numeric),
     `open_cost` (the part that is not final), `charges`, `is_final`, `days` (days with charges).
-    Of costs by tag or by who bears them `charges` is null, and a day is final where all of it is.
     Raises: KeyError for a dimension or metric that the catalogue does not have, ConfigError for
     dimensions that no mart has together.
     """
-    source = SOURCES[query.source]
+    if query.source != "daily":
+        return _of_another_mart(query)
     condition, parameters = slice_of(query)
     groups = _groups(query, parameters)
     names = [alias for alias, _ in groups]
@@ -90,7 +91,7 @@ def compile_costs(query: CostQuery) -> Statement:
         "count(distinct costs.usage_date) as days",
     ]
     # Every name below is the catalogue's, every value is bound.
-    sql = f"select {', '.join(select)} from {source} where {condition}"  # noqa: S608 - names of the catalogue
+    sql = f"select {', '.join(select)} from {SOURCE} where {condition}"  # noqa: S608 - names of the catalogue
     if names:
         positions = ", ".join(str(number) for number in range(1, len(names) + 1))
         sql += f" group by {positions} order by {positions}"
@@ -111,7 +112,8 @@ def slice_of(query: CostQuery) -> tuple[str, dict[str, Any]]:
     conditions = [
         "costs.usage_date between :first and :last",
         "costs.billing_currency = :currency",
-        *conditions_of(query.filters, parameters, query.tag),
+        *conditions_of(tuple(each for each in query.filters if each[0] != "tag"), parameters),
+        *_of_tag(query, parameters),
     ]
     return " and ".join(conditions), parameters
 
@@ -121,9 +123,96 @@ def _groups(query: CostQuery, parameters: dict[str, Any]) -> list[tuple[str, str
     for key in query.group_by:
         dimension = DIMENSIONS[key]
         parameters[f"missing_{key}"] = dimension.missing
+        groups.append((key, f"coalesce({dimension.column}, :missing_{key})"))
+    return groups
+
+
+def conditions_of(filters: Filters, parameters: dict[str, Any]) -> list[str]:
+    """Return the conditions of filters over `costs` and `accounts`; bind their values.
+
+    Raises: KeyError for a dimension that the catalogue does not have.
+    """
+    conditions = []
+    for key, values in filters:
+        dimension = DIMENSIONS[key]
+        parameters[f"missing_{key}"] = dimension.missing
+        parameters[f"wanted_{key}"] = list(values)
+        conditions.append(f"coalesce({dimension.column}, :missing_{key}) = any(:wanted_{key})")
+    return conditions
+
+
+def compile_members(key: str, currency: str, tag: Tag | None = None) -> Statement:
+    """Return the statement that lists a dimension's values, `member`, the dearest first.
+
+    Raises: KeyError for a dimension that the catalogue does not have.
+    """
+    if DIMENSIONS[key].source != "daily":
+        return _members_of_another_mart(DIMENSIONS[key], currency, tag)
+    dimension = DIMENSIONS[key]
+    sql = (
+        f"select coalesce({dimension.column}, :missing) as member from {SOURCE}"  # noqa: S608 - names of the catalogue
+        " where costs.billing_currency = :currency"
+        " group by 1 order by sum(abs(costs.billed_cost)) desc, 1"
+    )
+    return Statement(sql, (("currency", currency), ("missing", dimension.missing)))
+
+
+TAG_KEYS: Final = Statement(
+    # In byte order, so that of several spellings on a charge the same one counts everywhere.
+    'select tag_key, array_agg(distinct spelling collate "C" order by spelling collate "C")'
+    " as spellings from marts.dim_tag_keys group by 1 order by sum(sets) desc, 1 limit 500",
+    (),
+)
+
+
+def _of_another_mart(query: CostQuery) -> Statement:
+    """Return the statement of costs by a tag, or by who bears them.
+
+    Columns out are those of daily costs; a day is final where all of its account's costs are.
+    """
+    condition, parameters = slice_of(query)
+    groups = [("period", GRAINS[query.grain])] if query.grain else []
+    for key in query.group_by:
+        dimension = DIMENSIONS[key]
+        parameters[f"missing_{key}"] = dimension.missing
         column = _column(dimension, parameters, query.tag)
         groups.append((key, f"coalesce({column}, :missing_{key})"))
-    return groups
+    cost = f"costs.{METRICS[query.basis].column}"
+    select = [
+        *(f"{expression} as {alias}" for alias, expression in groups),
+        f"sum({cost}) as cost",
+        f"coalesce(sum({cost}) filter (where not costs.is_final), 0) as open_cost",
+        "bool_and(costs.is_final) as is_final",
+        "count(distinct costs.usage_date) as days",
+    ]
+    sql = f"select {', '.join(select)} from {SOURCES[query.source]} where {condition}"  # noqa: S608 - names of the catalogue
+    if groups:
+        positions = ", ".join(str(number) for number in range(1, len(groups) + 1))
+        sql += f" group by {positions} order by {positions}"
+    return Statement(sql, tuple(sorted(parameters.items())))
+
+
+def _members_of_another_mart(dimension: Dimension, currency: str, tag: Tag | None) -> Statement:
+    parameters: dict[str, Any] = {"currency": currency, "missing": dimension.missing}
+    column = _column(dimension, parameters, tag)
+    sql = (
+        f"select coalesce({column}, :missing) as member from {MEMBERS[dimension.source]}"  # noqa: S608 - names of the catalogue
+        " where costs.billing_currency = :currency"
+        " group by 1 order by sum(abs(costs.billed_cost)) desc, 1"
+    )
+    return Statement(sql, tuple(sorted(parameters.items())))
+
+
+def _of_tag(query: CostQuery, parameters: dict[str, Any]) -> list[str]:
+    """Return the condition of the filter by a tag's values, if there is one; bind its values."""
+    wanted = dict(query.filters).get("tag")
+    if wanted is None:
+        return []
+    dimension = DIMENSIONS["tag"]
+    parameters |= {"missing_tag": dimension.missing, "wanted_tag": list(wanted)}
+    return [
+        f"coalesce({_column(dimension, parameters, query.tag)}, :missing_tag) = any(:wanted_tag)"
+    ]
 
 
 def _column(dimension: Dimension, parameters: dict[str, Any], tag: Tag | None) -> str:
@@ -137,44 +226,3 @@ def _column(dimension: Dimension, parameters: dict[str, Any], tag: Tag | None) -
         for place in range(len(spellings))
     )
     return f"coalesce({', '.join((*values, 'null::text'))})"
-
-
-def conditions_of(
-    filters: Filters, parameters: dict[str, Any], tag: Tag | None = None
-) -> list[str]:
-    """Return the conditions of filters over `costs` and `accounts`; bind their values.
-
-    Raises: KeyError for a dimension that the catalogue does not have.
-    """
-    conditions = []
-    for key, values in filters:
-        dimension = DIMENSIONS[key]
-        parameters[f"missing_{key}"] = dimension.missing
-        parameters[f"wanted_{key}"] = list(values)
-        column = _column(dimension, parameters, tag)
-        conditions.append(f"coalesce({column}, :missing_{key}) = any(:wanted_{key})")
-    return conditions
-
-
-def compile_members(key: str, currency: str, tag: Tag | None = None) -> Statement:
-    """Return the statement that lists a dimension's values, `member`, the dearest first.
-
-    Raises: KeyError for a dimension that the catalogue does not have.
-    """
-    dimension = DIMENSIONS[key]
-    parameters: dict[str, Any] = {"currency": currency, "missing": dimension.missing}
-    column = _column(dimension, parameters, tag)
-    sql = (
-        f"select coalesce({column}, :missing) as member from {MEMBERS[dimension.source]}"  # noqa: S608 - names of the catalogue
-        " where costs.billing_currency = :currency"
-        " group by 1 order by sum(abs(costs.billed_cost)) desc, 1"
-    )
-    return Statement(sql, tuple(sorted(parameters.items())))
-
-
-TAG_KEYS: Final = Statement(
-    # In byte order, so that of several spellings on a charge the same one counts everywhere.
-    'select tag_key, array_agg(distinct spelling collate "C" order by spelling collate "C")'
-    " as spellings from marts.dim_tag_keys group by 1 order by sum(sets) desc, 1 limit 500",
-    (),
-)
