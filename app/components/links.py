@@ -76,7 +76,7 @@ def jump(label: str, page: str, parameters: Mapping[str, Sequence[str] | str]) -
     """
     address = f"{page or './'}?{urlencode(parameters, doseq=True)}"
     st.html(
-        f'<a href="{escape(address)}" style="text-decoration:none;font-size:.9rem">'
+        f'<a href="{escape(address)}" style="color:inherit;font-size:.9rem">'
         f"{escape(label)} &rarr;</a>"
     )
 
