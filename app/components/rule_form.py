@@ -17,6 +17,7 @@ from app.records import rules as records
 from app.records.rules import Form, Trial
 from astraeus_pipeline.contracts.alert_kinds import KINDS, RuleKind
 from astraeus_pipeline.contracts.alerting import Timing
+from astraeus_pipeline.contracts.money import COST_TYPES
 from astraeus_pipeline.errors import AstraeusError
 from astraeus_pipeline.warehouse.alert_backtest import Breach
 from astraeus_pipeline.warehouse.alert_rules import NewRule
@@ -161,11 +162,10 @@ def _what(kind: RuleKind, old: NewRule | None, prefix: str) -> dict[str, Any]:
             format_func=str.capitalize,
         )
     if kind.key in ("cost_amount", "cost_change"):
-        types = ("effective", "billed", "list", "contracted")
         values["cost_type"] = right.selectbox(
             "Cost",
-            types,
-            index=types.index(old.cost_type) if old and old.cost_type in types else 0,
+            COST_TYPES,
+            index=COST_TYPES.index(old.cost_type) if old and old.cost_type in COST_TYPES else 0,
             key=f"{prefix}_cost",
             format_func=str.capitalize,
         )

@@ -9,6 +9,8 @@ from typing import Final
 # Wide enough for any sum of decimal128 values; a rounding would raise instead of passing.
 EXACT: Final = Context(prec=200, traps=[Inexact, Overflow])
 ZERO: Final = Decimal(0)
+# Which cost of a charge, in FOCUS's terms: EffectiveCost, BilledCost, ListCost, ContractedCost.
+COST_TYPES: Final = ("effective", "billed", "list", "contracted")
 _CENT: Final = Decimal("0.01")
 
 

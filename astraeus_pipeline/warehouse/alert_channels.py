@@ -8,10 +8,10 @@ from datetime import datetime
 
 import psycopg
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from astraeus_pipeline.contracts.alerting import ChannelKind
 from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.warehouse import audit
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def add_channel(conn: psycopg.Connection, channel: Channel, actor: str) -> None:
                 f"There is already a channel {channel.name!r}.",
                 hint="Choose another name, or remove it first.",
             )
-        _audit(conn, actor, "alert_channel.add", channel.name, {"kind": channel.kind})
+        audit.note(conn, actor, "alert_channel.add", channel.name, kind=channel.kind)
 
 
 def list_channels(conn: psycopg.Connection) -> list[Channel]:
@@ -82,7 +82,7 @@ def remove_channel(conn: psycopg.Connection, name: str, actor: str) -> int:
             " where channel_id = %s and state in ('pending', 'failed')",
             [row[0]],
         ).rowcount
-        _audit(conn, actor, "alert_channel.remove", name, {"messages stopped": stopped})
+        audit.note(conn, actor, "alert_channel.remove", name, **{"messages stopped": stopped})
     return stopped
 
 
@@ -108,13 +108,4 @@ def rewrap(conn: psycopg.Connection, seal_anew: Callable[[str, bytes], bytes]) -
 def _unknown(name: str) -> ConfigError:
     return ConfigError(
         f"There is no channel {name!r}.", hint="`astraeus alert channel list` shows them."
-    )
-
-
-def _audit(
-    conn: psycopg.Connection, actor: str, action: str, subject: str, detail: dict[str, object]
-) -> None:
-    conn.execute(
-        "insert into app.audit_log (actor, action, subject, detail) values (%s, %s, %s, %s)",
-        [actor, action, subject, Jsonb(detail)],
     )

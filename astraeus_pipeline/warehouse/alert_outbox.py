@@ -17,6 +17,7 @@ from psycopg.rows import class_row, dict_row
 
 from astraeus_pipeline.contracts.alert_kinds import Severity
 from astraeus_pipeline.contracts.alerting import Alert, DeliveryKind, Timing
+from astraeus_pipeline.warehouse import audit
 from astraeus_pipeline.warehouse.alerts import ALERT_COLUMNS, rule_timing
 
 # A session may be lost while its process still waits for a server's answer: as long as that may
@@ -242,9 +243,5 @@ def retry_dead(conn: psycopg.Connection, channel: str | None, actor: str) -> int
             " and (%(channel)s::text is null or c.name = %(channel)s)",
             {"channel": channel},
         ).rowcount
-        conn.execute(
-            "insert into app.audit_log (actor, action, subject, detail)"
-            " values (%s, 'alert.retry', %s, jsonb_build_object('messages', %s::integer))",
-            [actor, channel or "all channels", done],
-        )
+        audit.note(conn, actor, "alert.retry", channel or "all channels", messages=done)
     return done

@@ -17,8 +17,17 @@ from psycopg.types.json import Jsonb
 from astraeus_pipeline.contracts.alert_kinds import KINDS, Grain, RuleKind, Severity
 from astraeus_pipeline.contracts.alerting import Timing
 from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.warehouse import audit
+from astraeus_pipeline.warehouse.channel_users import ChannelUser, check_cost_type
 
-_COST_TYPES: Final = ("effective", "billed", "list", "contracted")
+_RULES: Final = ChannelUser(
+    table="alert_rules",
+    links="alert_rule_channels",
+    key="rule_id",
+    noun="rule",
+    listing="astraeus alert rule list",
+    action="alert_rule",
+)
 
 
 @dataclass(frozen=True)
@@ -82,9 +91,9 @@ def add_rule(conn: psycopg.Connection, new: NewRule, actor: str) -> str:
     with conn.transaction():
         rule_id = insert(conn, new)
         for name in new.channels:
-            _link(conn, rule_id, name)
+            _RULES.link(conn, rule_id, name)
         detail = {"kind": new.kind, "amount": str(new.amount), "channels": list(new.channels)}
-        _audit(conn, actor, "alert_rule.add", new.name, detail)
+        audit.note(conn, actor, "alert_rule.add", new.name, **detail)
     return rule_id
 
 
@@ -108,7 +117,7 @@ def insert(conn: psycopg.Connection, new: NewRule) -> str:
             ],
         )
     except psycopg.errors.UniqueViolation:
-        raise _name_taken(new.name) from None
+        raise _RULES.taken(new.name) from None
     return rule_id
 
 
@@ -136,11 +145,7 @@ def check(new: NewRule) -> None:
             f"A rule of kind {kind.key} has no periods of a {new.grain}.",
             hint=f"It has {', '.join(kind.grains)}.",
         )
-    if new.cost_type not in _COST_TYPES:
-        raise ConfigError(
-            f"There is no cost type {new.cost_type!r}.",
-            hint=f"Say one of {', '.join(_COST_TYPES)}.",
-        )
+    check_cost_type(new.cost_type)
 
 
 def _check_parameters(new: NewRule, kind: RuleKind) -> None:
@@ -215,7 +220,7 @@ def standing(conn: psycopg.Connection, name: str) -> NewRule:
         [name],
     ).fetchone()
     if row is None:
-        raise _unknown(name)
+        raise _RULES.unknown(name)
     timing = Timing(**{each.name: row.pop(each.name) for each in fields(Timing)})
     return NewRule(**row, timing=timing)
 
@@ -246,13 +251,13 @@ def change_rule(conn: psycopg.Connection, name: str, new: NewRule, actor: str) -
                 ],
             ).fetchone()
         except psycopg.errors.UniqueViolation:
-            raise _name_taken(new.name) from None
+            raise _RULES.taken(new.name) from None
         assert row is not None  # noqa: S101 - it stands, as was just read
         conn.execute("delete from app.alert_rule_channels where rule_id = %s", [row[0]])
         for channel in new.channels:
-            _link(conn, row[0], channel)
-        detail = {"before": _content(before), "after": _content(new)}
-        _audit(conn, actor, "alert_rule.change", new.name, detail)
+            _RULES.link(conn, row[0], channel)
+        said = {"before": _content(before), "after": _content(new)}
+        audit.note(conn, actor, "alert_rule.change", new.name, **said)
 
 
 def _content(rule: NewRule) -> dict[str, Any]:
@@ -267,56 +272,9 @@ def _content(rule: NewRule) -> dict[str, Any]:
 
 def set_active(conn: psycopg.Connection, name: str, active: bool, actor: str) -> None:
     """Pause a rule, or let it watch again. Raises: ConfigError if there is none."""
-    action = "alert_rule.resume" if active else "alert_rule.pause"
-    _change(conn, name, "is_active = %(active)s", {"active": active}, actor, action)
+    _RULES.set_active(conn, name, active, actor)
 
 
 def remove_rule(conn: psycopg.Connection, name: str, actor: str) -> None:
     """Remove a rule; its alerts and what is on its way stay. Raises: ConfigError."""
-    _change(conn, name, "removed_at = clock_timestamp()", {}, actor, "alert_rule.remove")
-
-
-def _change(
-    conn: psycopg.Connection, name: str, what: str, values: dict[str, Any], actor: str, action: str
-) -> None:
-    with conn.transaction():
-        done = conn.execute(
-            f"update app.alert_rules set {what}, updated_at = clock_timestamp()"  # noqa: S608 - ours
-            " where name = %(name)s and removed_at is null",
-            {**values, "name": name},
-        )
-        if done.rowcount == 0:
-            raise _unknown(name)
-        _audit(conn, actor, action, name, {})
-
-
-def _name_taken(name: str) -> ConfigError:
-    return ConfigError(
-        f"There is already a rule {name!r}.", hint="Choose another name, or remove it."
-    )
-
-
-def _unknown(name: str) -> ConfigError:
-    return ConfigError(f"There is no rule {name!r}.", hint="`astraeus alert rule list` shows them.")
-
-
-def _link(conn: psycopg.Connection, rule_id: str, channel: str) -> None:
-    done = conn.execute(
-        "insert into app.alert_rule_channels (rule_id, channel_id)"
-        " select %s, id from app.alert_channels where name = %s and removed_at is null"
-        " on conflict do nothing",
-        [rule_id, channel],
-    )
-    if done.rowcount == 0:
-        raise ConfigError(
-            f"There is no channel {channel!r}.", hint="`astraeus alert channel list` shows them."
-        )
-
-
-def _audit(
-    conn: psycopg.Connection, actor: str, action: str, subject: str, detail: dict[str, Any]
-) -> None:
-    conn.execute(
-        "insert into app.audit_log (actor, action, subject, detail) values (%s, %s, %s, %s)",
-        [actor, action, subject, Jsonb(detail)],
-    )
+    _RULES.remove(conn, name, actor)

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import psycopg
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from astraeus_pipeline.contracts.alert_kinds import Severity
 from astraeus_pipeline.contracts.alerting import Alert, Timing
 from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.warehouse import audit
 
 # More alerts of one rule at a time go out as one message per channel.
 BUNDLE_ABOVE: Final = 5
@@ -278,7 +278,4 @@ def set_state(
             " state_at = clock_timestamp() where id = %s",
             [state, note, actor, rows[0][0]],
         )
-        conn.execute(
-            "insert into app.audit_log (actor, action, subject, detail) values (%s, %s, %s, %s)",
-            [actor, f"alert.{state}", rows[0][0], Jsonb({"note": note})],
-        )
+        audit.note(conn, actor, f"alert.{state}", rows[0][0], note=note)

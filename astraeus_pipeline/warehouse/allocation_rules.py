@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.warehouse import audit
 
 Dimension = Literal["team", "cost_center", "environment"]
 DIMENSIONS: Final = get_args(Dimension)
@@ -312,7 +313,4 @@ def _content(rule: Rule) -> dict[str, Any]:
 def _audit(
     conn: psycopg.Connection, actor: str, action: str, rule_id: int, detail: dict[str, Any]
 ) -> None:
-    conn.execute(
-        "insert into app.audit_log (actor, action, subject, detail) values (%s, %s, %s, %s)",
-        [actor, f"allocation_rule.{action}", str(rule_id), Jsonb(detail)],
-    )
+    audit.note(conn, actor, f"allocation_rule.{action}", str(rule_id), **detail)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final, Literal, get_args
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.warehouse import audit
 
 State = Literal["open", "acknowledged", "explained", "dismissed"]
 STATES: Final = get_args(State)
@@ -37,7 +37,4 @@ def say(
                 f"There is no cost anomaly {anomaly_id}.",
                 hint="It may have gone with a restated day; see marts.fct_cost_anomalies.",
             )
-        conn.execute(
-            "insert into app.audit_log (actor, action, subject, detail) values (%s, %s, %s, %s)",
-            [actor, f"anomaly.{state}", anomaly_id, Jsonb({"note": note})],
-        )
+        audit.note(conn, actor, f"anomaly.{state}", anomaly_id, note=note)

@@ -23,7 +23,7 @@ class Entry:
     detail: Mapping[str, Any]
 
 
-def note(conn: psycopg.Connection, actor: str, action: str, subject: str, **detail: Any) -> None:
+def note(conn: psycopg.Connection, actor: str, action: str, subject: str, /, **detail: Any) -> None:
     """Write a line in the caller's transaction; `detail` must hold no secret."""
     conn.execute(
         "insert into app.audit_log (actor, action, subject, detail) values (%s, %s, %s, %s)",

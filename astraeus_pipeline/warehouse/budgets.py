@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.warehouse import audit
 
 Period = Literal["month", "quarter", "year"]
 CostType = Literal["effective", "billed"]
@@ -147,7 +148,7 @@ def add(conn: psycopg.Connection, new: NewBudget, actor: str) -> int:
             "period": new.period,
             "filters": {name: list(values) for name, values in new.filters.items()},
         }
-        _audit(conn, actor, "budget.add", budget_id, detail)
+        audit.note(conn, actor, "budget.add", str(budget_id), **detail)
     return budget_id
 
 
@@ -205,7 +206,7 @@ def change(
             )
         except psycopg.errors.UniqueViolation:
             raise _name_taken(wanted.name) from None
-        _audit(conn, actor, "budget.change", budget_id, detail)
+        audit.note(conn, actor, "budget.change", str(budget_id), **detail)
 
 
 def remove(conn: psycopg.Connection, budget_id: int, actor: str) -> None:
@@ -216,7 +217,7 @@ def remove(conn: psycopg.Connection, budget_id: int, actor: str) -> None:
     with conn.transaction():
         name = _standing(conn, budget_id)["name"]
         conn.execute("update app.budgets set is_active = false where id = %s", [budget_id])
-        _audit(conn, actor, "budget.remove", budget_id, {"name": name})
+        audit.note(conn, actor, "budget.remove", str(budget_id), name=name)
 
 
 def find(conn: psycopg.Connection, name_or_id: str) -> int:
@@ -285,15 +286,6 @@ def _set_thresholds(
             "insert into app.budget_thresholds (budget_id, basis, share) values (%s, %s, %s)",
             [budget_id, each.basis, each.share],
         )
-
-
-def _audit(
-    conn: psycopg.Connection, actor: str, action: str, budget_id: int, detail: dict[str, Any]
-) -> None:
-    conn.execute(
-        "insert into app.audit_log (actor, action, subject, detail) values (%s, %s, %s, %s)",
-        [actor, action, str(budget_id), Jsonb(detail)],
-    )
 
 
 def check(new: NewBudget) -> None:

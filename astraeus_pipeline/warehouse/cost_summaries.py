@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg.rows import dict_row
@@ -16,9 +16,18 @@ from psycopg.types.json import Jsonb
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.summaries.figures import Scope
 from astraeus_pipeline.summaries.periods import PERIODS, Period
+from astraeus_pipeline.warehouse import audit
+from astraeus_pipeline.warehouse.channel_users import ChannelUser, check_cost_type
 from astraeus_pipeline.warehouse.summary_scope import DIMENSIONS
 
-_COST_TYPES: Final = ("effective", "billed", "list", "contracted")
+_SUMMARIES: Final = ChannelUser(
+    table="cost_summaries",
+    links="cost_summary_channels",
+    key="summary_id",
+    noun="summary",
+    listing="astraeus summary list",
+    action="cost_summary",
+)
 
 
 @dataclass(frozen=True)
@@ -83,14 +92,11 @@ def add_summary(conn: psycopg.Connection, new: NewSummary, actor: str) -> str:
                 ],
             )
         except psycopg.errors.UniqueViolation:
-            raise ConfigError(
-                f"There is already a summary {new.name!r}.",
-                hint="Choose another name, or remove it.",
-            ) from None
+            raise _SUMMARIES.taken(new.name) from None
         for channel in new.channels:
-            _link(conn, summary_id, channel)
+            _SUMMARIES.link(conn, summary_id, channel)
         detail = {"period": new.period, "team": new.team, "channels": list(new.channels)}
-        _audit(conn, actor, "cost_summary.add", new.name, detail)
+        audit.note(conn, actor, "cost_summary.add", new.name, **detail)
     return summary_id
 
 
@@ -116,32 +122,17 @@ def get_summary(conn: psycopg.Connection, name: str) -> Summary:
     for summary in list_summaries(conn):
         if summary.name == name:
             return summary
-    raise _unknown(name)
+    raise _SUMMARIES.unknown(name)
 
 
 def set_active(conn: psycopg.Connection, name: str, active: bool, actor: str) -> None:
     """Pause a summary, or let it be sent again. Raises: ConfigError if there is none."""
-    action = "cost_summary.resume" if active else "cost_summary.pause"
-    _change(conn, name, "is_active = %(active)s", {"active": active}, actor, action)
+    _SUMMARIES.set_active(conn, name, active, actor)
 
 
 def remove_summary(conn: psycopg.Connection, name: str, actor: str) -> None:
     """Remove a summary; what is known of its messages stays. Raises: ConfigError."""
-    _change(conn, name, "removed_at = clock_timestamp()", {}, actor, "cost_summary.remove")
-
-
-def _change(
-    conn: psycopg.Connection, name: str, what: str, values: dict[str, Any], actor: str, action: str
-) -> None:
-    with conn.transaction():
-        done = conn.execute(
-            f"update app.cost_summaries set {what}, updated_at = clock_timestamp()"  # noqa: S608 - ours
-            " where name = %(name)s and removed_at is null",
-            {**values, "name": name},
-        )
-        if done.rowcount == 0:
-            raise _unknown(name)
-        _audit(conn, actor, action, name, {})
+    _SUMMARIES.remove(conn, name, actor)
 
 
 def _check(new: NewSummary) -> None:
@@ -151,11 +142,7 @@ def _check(new: NewSummary) -> None:
         raise ConfigError(
             f"There is no period {new.period!r}.", hint=f"Say one of {', '.join(PERIODS)}."
         )
-    if new.cost_type not in _COST_TYPES:
-        raise ConfigError(
-            f"There is no cost type {new.cost_type!r}.",
-            hint=f"Say one of {', '.join(_COST_TYPES)}.",
-        )
+    check_cost_type(new.cost_type)
     if not re.fullmatch("[A-Z]{3}", new.billing_currency):
         raise ConfigError(
             f"{new.billing_currency!r} is no currency.", hint="Write its ISO code, as USD."
@@ -170,29 +157,3 @@ def _check(new: NewSummary) -> None:
         raise ConfigError(
             "The summary goes to nobody.", hint="Name a channel: `astraeus alert channel list`."
         )
-
-
-def _link(conn: psycopg.Connection, summary_id: str, channel: str) -> None:
-    done = conn.execute(
-        "insert into app.cost_summary_channels (summary_id, channel_id)"
-        " select %s, id from app.alert_channels where name = %s and removed_at is null"
-        " on conflict (summary_id, channel_id) do update set channel_id = excluded.channel_id",
-        [summary_id, channel],
-    )
-    if done.rowcount == 0:
-        raise ConfigError(
-            f"There is no channel {channel!r}.", hint="`astraeus alert channel list` shows them."
-        )
-
-
-def _unknown(name: str) -> ConfigError:
-    return ConfigError(f"There is no summary {name!r}.", hint="`astraeus summary list` shows them.")
-
-
-def _audit(
-    conn: psycopg.Connection, actor: str, action: str, subject: str, detail: dict[str, Any]
-) -> None:
-    conn.execute(
-        "insert into app.audit_log (actor, action, subject, detail) values (%s, %s, %s, %s)",
-        [actor, action, subject, Jsonb(detail)],
-    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final, Literal, get_args
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.warehouse import audit
 
 State = Literal["open", "dismissed"]
 STATES: Final = get_args(State)
@@ -41,7 +41,4 @@ def say(
                 f"There is no recommendation {recommendation_id}.",
                 hint="`astraeus savings list` shows them with their ids.",
             )
-        conn.execute(
-            "insert into app.audit_log (actor, action, subject, detail) values (%s, %s, %s, %s)",
-            [actor, f"recommendation.{state}", recommendation_id, Jsonb({"note": note})],
-        )
+        audit.note(conn, actor, f"recommendation.{state}", recommendation_id, note=note)
