@@ -16,7 +16,13 @@ from typing import Any, Final, Literal
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    sync_playwright,
+)
 
 from app.auth.cookies import COOKIE
 
@@ -86,9 +92,12 @@ class Window:
 
     def settle(self) -> None:
         """Wait until the script has ended."""
-        self.page.wait_for_selector(
-            "[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000
-        )
+        settled(self.page)
+
+    def drawn(self) -> None:
+        """Wait until the first chart is drawn, which is after the script has ended."""
+        self.page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg").first.wait_for()
+        sleep(1.0)  # its scales move once more when the width is known
 
     def check(self) -> None:
         """Fail if anything was asked of another host, or went wrong in the page."""
@@ -101,16 +110,37 @@ class Window:
 def window(
     browser: Browser,
     address: str,
-    name: str,
+    name: str | None = None,
     *,
     width: int = 1440,
     height: int = 1500,
     scheme: Scheme = "light",
 ) -> Iterator[Window]:
-    """Open a window of a person that the fixtures signed in; check it at the end."""
+    """Open a window of a person that the fixtures signed in, or of nobody; check it at the end."""
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
     )
+    if name is not None:
+        _sign_in(context, name, address)
+    opened = Window(context.new_page(), address)
+    own = (address, address.replace("http", "ws"), "data:", "blob:")
+    opened.page.on(
+        "request",
+        lambda sent: None if sent.url.startswith(own) else opened.foreign.append(sent.url),
+    )
+    opened.page.on("pageerror", lambda error: opened.broken.append(str(error)))
+    opened.page.on("console", lambda said: opened.broken.extend(_wrong(said)))
+    yield opened
+    opened.check()
+    context.close()
+
+
+def settled(page: Page) -> None:
+    """Wait until the script of a page has ended."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
+
+
+def _sign_in(context: BrowserContext, name: str, address: str) -> None:
     context.add_cookies(
         [
             {
@@ -124,17 +154,6 @@ def window(
             }
         ]
     )
-    opened = Window(context.new_page(), address)
-    own = (address, address.replace("http", "ws"), "data:", "blob:")
-    opened.page.on(
-        "request",
-        lambda sent: None if sent.url.startswith(own) else opened.foreign.append(sent.url),
-    )
-    opened.page.on("pageerror", lambda error: opened.broken.append(str(error)))
-    opened.page.on("console", lambda said: opened.broken.extend(_wrong(said)))
-    yield opened
-    opened.check()
-    context.close()
 
 
 def _wrong(said: ConsoleMessage) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,9 @@ PAGES = {
     "/accounts": "Accounts",
 }
 FOR_ADMINISTRATORS = {"/admin": "Administration"}
+# What every page of figures says where there are none.
+BEFORE_ANY_COST = "No costs have been ingested yet"
+WITHOUT_FIGURES = ("/", "/costs", "/resources", "/trace")
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +43,17 @@ def address(marts: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield base
 
 
-def walk(opened: Window, pages: dict[str, str] = PAGES) -> None:
-    """Open every page; each has its heading, and fails nowhere."""
-    for path, title in pages.items():
+def pages_of(role: str) -> dict[str, str]:
+    return PAGES | (FOR_ADMINISTRATORS if role == "admin" else {})
+
+
+def walk(opened: Window, role: str, look: Callable[[str], None] = lambda path: None) -> None:
+    """Open every page that is for a role; each has its heading, and fails nowhere."""
+    for path, title in pages_of(role).items():
         page = opened.open(path)
         page.get_by_role("heading", name=title, exact=True).wait_for()
         assert page.get_by_text("Traceback").count() == 0
+        look(path)
         opened.check()
 
 
@@ -54,12 +62,62 @@ def test_every_role_sees_every_page_that_is_for_it(
     browser: Browser, address: str, role: str
 ) -> None:
     with window(browser, address, role) as opened:
-        walk(opened)
-        if role == "admin":
-            walk(opened, FOR_ADMINISTRATORS)
-        else:
+        walk(opened, role)
+        if role != "admin":
             page = opened.open("/admin")
             assert page.get_by_role("heading", name="Administration").count() == 0
+
+
+def test_a_late_feed_is_named_on_every_page_to_every_role(
+    browser: Browser, address: str, marts: Database
+) -> None:
+    with late(marts, "beta", 12):
+        for role in ROLES:
+            with window(browser, address, role) as opened:
+
+                def names_it(path: str, opened: Window = opened) -> None:
+                    if path not in FOR_ADMINISTRATORS:
+                        opened.page.get_by_text("1 late").wait_for()
+                    if path == "/":
+                        opened.page.get_by_text("beta is behind").wait_for()
+
+                walk(opened, role, names_it)
+
+
+def test_an_empty_installation_says_how_to_begin_to_every_role(
+    browser: Browser, empty: Database, tmp_path: Path
+) -> None:
+    with serving(tmp_path) as base:
+        for role in ROLES:
+            with window(browser, base, role) as opened:
+
+                def says_how(path: str, opened: Window = opened) -> None:
+                    if path in WITHOUT_FIGURES:
+                        opened.page.get_by_text(BEFORE_ANY_COST).wait_for()
+
+                walk(opened, role, says_how)
+
+
+def test_a_database_that_is_down_is_said_to_every_role_and_comes_back(
+    browser: Browser, address: str, marts: Database
+) -> None:
+    with ExitStack() as stack:
+        windows = {role: stack.enter_context(window(browser, address, role)) for role in ROLES}
+        for opened in windows.values():
+            opened.open("/costs")
+        with down(marts):
+            for role, opened in windows.items():
+                # What is open already says it in its place, and keeps its navigation.
+                opened.page.get_by_test_id("stSidebarNav").get_by_text("Dashboard").click()
+                opened.page.get_by_text("The database did not answer").first.wait_for()
+                assert opened.page.get_by_text("Traceback").count() == 0
+                for path in pages_of(role):
+                    answer = opened.page.goto(f"{address}{path}")
+                    assert answer is not None and answer.status == 503
+                    assert "The database did not answer" in opened.page.content()
+                opened.broken.clear()  # the browser's own word for 503
+        for role, opened in windows.items():
+            walk(opened, role)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -69,7 +127,7 @@ def test_every_page_fits_and_can_be_read_by_all(
 ) -> None:
     found = {}
     with window(browser, address, "admin", width=width, scheme=scheme) as opened:
-        for path, title in (PAGES | FOR_ADMINISTRATORS).items():
+        for path, title in pages_of("admin").items():
             page = opened.open(path)
             page.get_by_role("heading", name=title, exact=True).wait_for()
             too_wide = page.evaluate(
@@ -79,39 +137,6 @@ def test_every_page_fits_and_can_be_read_by_all(
             if wrong := violations(page):
                 found[path] = wrong
     assert found == {}
-
-
-def test_an_empty_installation_says_how_to_begin(
-    browser: Browser, empty: Database, tmp_path: Path
-) -> None:
-    with serving(tmp_path) as base, window(browser, base, "viewer") as opened:
-        for path in ("/", "/costs", "/resources", "/trace"):
-            opened.open(path).get_by_text("No costs have been ingested yet").wait_for()
-        for path in ("/budgets", "/accounts"):
-            opened.open(path)
-
-
-def test_a_late_feed_is_named_beside_every_figure(
-    browser: Browser, address: str, marts: Database
-) -> None:
-    with late(marts, "beta", 12), window(browser, address, "viewer") as opened:
-        for path in ("/costs", "/trace", "/"):
-            opened.open(path).get_by_text("1 late").wait_for()
-        opened.page.get_by_text("beta is behind").wait_for()
-
-
-def test_a_database_that_is_down_is_said_and_comes_back(
-    browser: Browser, address: str, marts: Database
-) -> None:
-    with window(browser, address, "viewer") as opened:
-        opened.open("/costs")
-        with down(marts):
-            for path in PAGES:
-                answer = opened.page.goto(f"{address}{path}")
-                assert answer is not None and answer.status == 503
-                assert "The database did not answer" in opened.page.content()
-            opened.broken.clear()  # the browser's own word for 503
-        opened.open("/costs").get_by_role("heading", name="Costs", exact=True).wait_for()
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def opened(marts: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with (
         serving(tmp_path_factory.mktemp("elsewhere")) as base,
         chromium() as browser,
-        window(browser, base, "nobody") as made,
+        window(browser, base) as made,
     ):
         yield made
 
