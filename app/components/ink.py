@@ -1,4 +1,4 @@
-"""The one thing that Streamlit's theme cannot say: what is written on the primary color."""
+"""What theme and settings of Streamlit cannot say, in CSS: ink on primary, no other exports."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from app.components import charts
 
 # White on the dark theme's primary is 2.4:1, this is 7.8:1 (WCAG 2.1 AA wants 4.5).
 _DARK: Final = "#0B1220"
+# Charts have buttons of their own that hand out picture and points; `disableDataExport` takes those
+# of grids alone. Ours ask who takes it, and write it down.
+_NO_EXPORTS: Final = (
+    "button[aria-label='Download as PNG'], button[aria-label='Copy Vega-Lite spec']"
+    " { display: none; }"
+)
+_ON_PRIMARY: Final = (
+    "[data-testid^='stBaseButton-primary'], [data-testid^='stBaseButton-primary'] p,"
+    f" span[data-baseweb='tag'], span[data-baseweb='tag'] span {{ color: {_DARK} !important; }}"
+)
 
 
 def draw() -> None:
-    """Write dark on primary buttons and chosen tags where the theme is dark."""
-    if charts.theme() == "dark":
-        st.html(
-            "<style>[data-testid^='stBaseButton-primary'], [data-testid^='stBaseButton-primary'] p,"
-            f" span[data-baseweb='tag'] {{ color: {_DARK} !important; }}</style>"
-        )
+    """Hide the charts' own exports; where the theme is dark, write dark on what is primary."""
+    rules = [_NO_EXPORTS, *([_ON_PRIMARY] if charts.theme() == "dark" else [])]
+    st.html(f"<style>{' '.join(rules)}</style>")
