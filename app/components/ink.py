@@ -13,12 +13,12 @@ _DARK: Final = "#0B1220"
 # Charts have buttons of their own that hand out picture and points; `disableDataExport` takes those
 # of grids alone. Ours ask who takes it, and write it down.
 _NO_EXPORTS: Final = (
-    "button[aria-label='Download as PNG'], button[aria-label='Copy Vega-Lite spec']"
+    "button[aria-label^='Download as PNG'], button[aria-label^='Copy Vega-Lite spec']"
     " { display: none; }"
 )
 _ON_PRIMARY: Final = (
     "[data-testid^='stBaseButton-primary'], [data-testid^='stBaseButton-primary'] p,"
-    f" span[data-baseweb='tag'], span[data-baseweb='tag'] span {{ color: {_DARK} !important; }}"
+    f" span[data-tag], span[data-tag] span {{ color: {_DARK} !important; }}"
 )
 
 
