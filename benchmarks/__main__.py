@@ -22,6 +22,8 @@ SCRIPTS: dict[str, list[str]] = {
     "replace": ["--small", "800000", "--large", "2000000", "--runs", "12"],
     "marts": ["--rows", "1000000", "--runs", "1"],
     "allocation": ["--rows", "300000"],
+    "queries": ["--small", "73000", "--large", "365000", "--runs", "5"],
+    "pages": ["--charges", "365000", "--runs", "2", "--clicks", "8", "--seconds", "30"],
     "backfill": ["--accounts", "3", "--days", "60", "--sample", "2"],
     "faults": ["--days", "60"],
     "alerts": ["--kills", "6", "--ambiguous", "1"],

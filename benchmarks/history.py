@@ -17,6 +17,7 @@ from benchmarks.scratch import Scratch
 
 ACCOUNTS = 20
 ROWS_PER_DAY = 1370
+REGIONS = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2"]
 
 _CHARGES = """
 insert into raw.focus_costs (account_id, delivery_id, usage_date, billing_period, row_number,
@@ -36,7 +37,7 @@ select %(account)s, %(delivery)s, %(day)s, %(month)s, n,
     %(day)s::date + (n %% 24 + 1) * interval '1 hour', cost * 3, 'Hours',
     cost, cost / 2, cost, 'Bench Cloud', cost * 1.125,
     cost, 'Standard', cost * 3, 'Hours', 'Bench Cloud',
-    'Bench Cloud', 'us-east-1', 'US East',
+    'Bench Cloud', (%(regions)s::text[])[1 + r %% 5], null,
     'arn:bench:compute::instance/i-' || lpad(r::text, 17, '0'),
     'app-' || r, 'Type ' || s,
     (array['Compute', 'Storage', 'Networking', 'Databases', 'Analytics', 'Security'])[1 + s %% 6],
@@ -60,12 +61,12 @@ from raw.focus_costs where delivery_id = %(delivery)s group by 1, 2, 3, 4, 5
 """
 
 
-def fill(place: Scratch, last: date, rows: int) -> DayRange:
+def fill(place: Scratch, last: date, rows: int, rows_per_day: int = ROWS_PER_DAY) -> DayRange:
     """Fill raw.focus_costs backwards from `last` with about `rows` rows; return the days filled.
 
-    Every month of an account is one delivery.
+    Every month of an account is one delivery; an account has `rows_per_day` charges a day.
     """
-    days = max(1, round(rows / ACCOUNTS / ROWS_PER_DAY))
+    days = max(1, round(rows / ACCOUNTS / rows_per_day))
     filled = DayRange(date.fromordinal(last.toordinal() - days + 1), last)
     with place.database.connect("loader", autocommit=True) as conn:
         for month in filled.months():
@@ -74,15 +75,16 @@ def fill(place: Scratch, last: date, rows: int) -> DayRange:
             with conn.transaction():
                 ddl.ensure_months(conn, FOCUS_COSTS, [month])
                 for number in range(ACCOUNTS):
-                    _fill_month(conn, f"bench-{number:02d}", month, inside, seed=number)
+                    _fill_month(conn, number, month, inside, rows_per_day)
     place.admin.execute("vacuum analyze")
     place.settle()
     return filled
 
 
 def _fill_month(
-    conn: psycopg.Connection, account_id: str, month: date, days: DayRange, seed: int
+    conn: psycopg.Connection, account: int, month: date, days: DayRange, rows_per_day: int
 ) -> None:
+    account_id = f"bench-{account:02d}"
     row = conn.execute(
         "insert into raw.deliveries (account_id, provider, dataset, first_day, last_day,"
         " billing_period, source, source_name, fetched_at, state, payload_sha256)"
@@ -100,8 +102,9 @@ def _fill_month(
                     "delivery": row[0],
                     "day": day,
                     "month": month,
-                    "rows": ROWS_PER_DAY,
-                    "seed": seed * 1000 + day.toordinal(),
+                    "rows": rows_per_day,
+                    "regions": REGIONS,
+                    "seed": account * 1000 + day.toordinal(),
                 }
                 for day in days
             ],

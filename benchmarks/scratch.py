@@ -39,6 +39,17 @@ class Scratch:
 def scratch() -> Iterator[Scratch]:
     """Start a private server; end it and delete all of it on the way out."""
     home = Path(tempfile.mkdtemp(prefix="home-", dir=cache_folder()))
+    try:
+        with serving(home) as place:
+            yield place
+    finally:
+        shutil.rmtree(home)
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[Scratch]:
+    """Start a private server in a folder, and what it lacks; end it on the way out."""
+    home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o755)  # as root, the server runs as a lesser user
     try:
         database = open_database(Settings(home=home, database_url=None, landing_url=None))
@@ -48,4 +59,3 @@ def scratch() -> Iterator[Scratch]:
             yield Scratch(home, database, landing, admin, Server(admin))
     finally:
         embedded.stop(home)
-        shutil.rmtree(home)

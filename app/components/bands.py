@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import altair as alt
-import pandas as pd
-import streamlit as st
 
-from app.components import charts, formats, palette
+from app.components import charts, drawing, formats, palette
 
 _HEIGHT: Final = 260
 
@@ -37,7 +35,7 @@ def draw(days: Sequence[Mapping[str, Any]], currency: str, *, key: str, alt_text
         axis=alt.Axis(format="%-d %b", grid=False, tickCount=7, labelPadding=8),
     )
     axis = charts.money_axis(currency)
-    base = alt.Chart(pd.DataFrame(rows)).encode(x=x)
+    base = drawing.chart("days").encode(x=x)
     y = alt.Y("cost:Q", title=None, axis=axis)
     tooltip = [
         alt.Tooltip("label:N", title="Day"),
@@ -60,13 +58,13 @@ def draw(days: Sequence[Mapping[str, Any]], currency: str, *, key: str, alt_text
         .encode(y=y, tooltip=tooltip),
     )
     charts.legend(["Cost", "Flagged", "Expected, ordinary range shaded"], [actual, flag, grey])
-    st.altair_chart(
+    drawing.draw(
         charts.styled(
             layers.properties(
                 height=_HEIGHT, padding={"left": 0, "top": 6, "right": 8, "bottom": 0}
             )
         ),
+        {"days": rows},
         key=key,
-        alt=alt_text,
-        width="stretch",
+        alt_text=alt_text,
     )

@@ -8,10 +8,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 import altair as alt
-import pandas as pd
-import streamlit as st
 
-from app.components import charts, formats, palette
+from app.components import charts, drawing, formats, palette
 
 VIEWS: Final = ("Against pace", "Cumulative")
 _HEIGHT: Final = 290
@@ -49,10 +47,12 @@ def draw(
         title=None,
         axis=charts.money_axis(standing["billing_currency"], signed=not is_plain),
     )
-    layers: list[Any] = [_pace(standing, x, y, grey, is_plain=is_plain)]
+    rows: dict[str, drawing.Rows] = {}
+    layers: list[Any] = [_pace(standing, rows, x, y, grey, is_plain=is_plain)]
     if standing["forecast_cost"] is not None and booked and standing["days_left"]:
-        layers += _forecast(standing, booked[-1], x, y, come, is_plain=is_plain)
-    base = alt.Chart(pd.DataFrame(booked)).encode(x=x, y=y)
+        layers += _forecast(standing, booked[-1], rows, x, y, come, is_plain=is_plain)
+    rows["booked"] = booked
+    base = drawing.chart("booked").encode(x=x, y=y)
     layers.append(base.mark_line(strokeWidth=2.5, color=spent))
     layers.append(
         base.mark_circle(size=36, color=spent, opacity=1).encode(
@@ -74,15 +74,15 @@ def draw(
         names.append("Forecast" + (", 80% range" if standing["lower_cost"] is not None else ""))
         shades.append(come)
     charts.legend(names, shades)
-    st.altair_chart(
+    drawing.draw(
         charts.styled(
             alt.layer(*layers).properties(
                 height=_HEIGHT, padding={"left": 0, "top": 6, "right": 8, "bottom": 0}
             )
         ),
+        rows,
         key=key,
-        alt=finding(standing),
-        width="stretch",
+        alt_text=finding(standing),
     )
 
 
@@ -99,20 +99,28 @@ def finding(standing: Mapping[str, Any]) -> str:
     return f"{said}."
 
 
-def _pace(standing: Mapping[str, Any], x: alt.X, y: alt.Y, grey: str, *, is_plain: bool) -> Any:
+def _pace(
+    standing: Mapping[str, Any],
+    rows: dict[str, drawing.Rows],
+    x: alt.X,
+    y: alt.Y,
+    grey: str,
+    *,
+    is_plain: bool,
+) -> Any:
     first, last = standing["period_start"], standing["period_end"]
     end = float(standing["budget_amount"]) if is_plain else 0.0
+    rows["pace"] = [{"day": _iso(first), "value": 0.0}, {"day": _iso(last), "value": end}]
     line = (
-        alt.Chart(
-            pd.DataFrame([{"day": _iso(first), "value": 0.0}, {"day": _iso(last), "value": end}])
-        )
+        drawing.chart("pace")
         .mark_line(strokeDash=[5, 4], strokeWidth=1.5, color=grey)
         .encode(x=x, y=y)
     )
     if not is_plain:
         return line
+    rows["limit"] = [{"value": end}]
     limit = (
-        alt.Chart(pd.DataFrame([{"value": end}]))
+        drawing.chart("limit")
         .mark_rule(strokeWidth=1.5, color=palette.slots(charts.theme())[4])
         .encode(y=y)
     )
@@ -122,6 +130,7 @@ def _pace(standing: Mapping[str, Any], x: alt.X, y: alt.Y, grey: str, *, is_plai
 def _forecast(
     standing: Mapping[str, Any],
     last: Mapping[str, Any],
+    rows: dict[str, drawing.Rows],
     x: alt.X,
     y: alt.Y,
     color: str,
@@ -139,7 +148,8 @@ def _forecast(
         "low": last["value"],
         "high": last["value"],
     }
-    base = alt.Chart(pd.DataFrame([opening, closing])).encode(x=x)
+    rows["come"] = [opening, closing]
+    base = drawing.chart("come").encode(x=x)
     drawn = [base.mark_line(strokeDash=[2, 3], strokeWidth=2, color=color).encode(y=y)]
     if low is not None and high is not None:
         band = base.mark_area(opacity=0.18, color=color).encode(

@@ -31,7 +31,7 @@ def ask_for(who: Principal, statement: Statement) -> list[dict[str, Any]]:
     Raises: DatabaseError.
     """
     asked = as_allocated(statement) if who.is_by_team else statement
-    return _cached(asked, data_version(), who.grants, who.session)
+    return _cached(asked.key, data_version(), who.grants, asked, who.session)
 
 
 def ask_now(statement: Statement) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def ask_now(statement: Statement) -> list[dict[str, Any]]:
     """
     who = access.current()
     asked = as_allocated(statement) if who.is_by_team else statement
-    return _moment(asked, who.grants, who.session)
+    return _moment(asked.key, who.grants, asked, who.session)
 
 
 def data_version() -> str:
@@ -60,14 +60,17 @@ def _version() -> str:
     return str(rows[0]["invocation_id"]) if rows else "none"
 
 
+# Who may see the same share an answer: of the session only its grants are part of the key.
+# Statements are told apart by their text: taking them to pieces takes longer than asking.
 @st.cache_data(ttl=5, max_entries=100, show_spinner=False)
-def _moment(statement: Statement, grants: tuple[Grant, ...], _session: str) -> list[dict[str, Any]]:
-    return execute.run(statement, _session)
+def _moment(
+    key: str, grants: tuple[Grant, ...], _statement: Statement, _session: str
+) -> list[dict[str, Any]]:
+    return execute.run(_statement, _session)
 
 
 @st.cache_data(ttl=_SECONDS, max_entries=500, show_spinner=False)
 def _cached(
-    statement: Statement, version: str, grants: tuple[Grant, ...], _session: str
+    key: str, version: str, grants: tuple[Grant, ...], _statement: Statement, _session: str
 ) -> list[dict[str, Any]]:
-    # Who may see the same share an answer: of the session only its grants are part of the key.
-    return execute.run(statement, _session)
+    return execute.run(_statement, _session)

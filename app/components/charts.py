@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from html import escape
 from typing import Any
 
 import altair as alt
-import pandas as pd
 import streamlit as st
 
-from app.components import formats, palette
+from app.components import drawing, formats, palette
 from app.queries.tables import OTHER
 
 _OPEN_FILL = 0.35
+# Makes a chart with its rows inside; takes properties to add, such as title and width.
+Picture = Callable[..., dict[str, Any]]
 
 
 def theme() -> str:
@@ -34,10 +35,10 @@ def costs(
     lines: bool = False,
     height: int = 300,
     on_pick: Any = None,
-) -> Any:
+) -> Picture:
     """Draw costs by period, stacked or as lines; figures not final have a pale fill and an outline.
 
-    Returns the chart as drawn, with a legend of its own for pictures.
+    Returns what makes the chart as drawn, with a legend of its own, for pictures.
 
     `steps` are all periods of the range: one without cells stays empty. `owners` are the groups
     that own the colours, in order, shown or not. `on_pick` is called when a
@@ -46,8 +47,8 @@ def costs(
     shades = colors(order, owners)
     scale = alt.Scale(domain=list(order), range=shades)
     legend(order, shades, has_open=not lines and any(not cell["is_final"] for cell in cells))
-    frame = pd.DataFrame([_pixel(cell) for cell in cells])
-    base = alt.Chart(frame).encode(
+    rows = {"cells": [_pixel(cell) for cell in cells]}
+    base = drawing.chart("cells").encode(
         x=_periods(steps, padding=0 if lines else 0.14),
         y=alt.Y("cost:Q", title=None, axis=money_axis(currency), stack=None if lines else "zero"),
         color=alt.Color("group:N", scale=scale, legend=None),
@@ -76,23 +77,22 @@ def costs(
         chart = chart.add_params(alt.selection_point(name="pick", fields=["group"]))
         options = {"on_select": on_pick, "selection_mode": "pick"}
     chart = chart.properties(height=height)
-    st.altair_chart(
+    drawing.draw(
         styled(chart.properties(padding={"left": 0, "top": 6, "right": 4, "bottom": 0})),
+        rows,
         key=key,
-        alt=alt_text,
-        width="stretch",
+        alt_text=alt_text,
         **options,
     )
-    ink = palette.INK[theme()]
-    return styled(
-        chart.encode(
-            color=alt.Color(
-                "group:N",
-                scale=scale,
-                title=None,
-                legend=alt.Legend(labelColor=ink, symbolOpacity=1),
-            )
-        )
+    shade = theme()  # a picture is made when no page is there to ask
+    named = alt.Color(
+        "group:N",
+        scale=scale,
+        title=None,
+        legend=alt.Legend(labelColor=palette.INK[shade], symbolOpacity=1),
+    )
+    return lambda **more: drawing.whole(
+        styled(chart.encode(color=named), shade).properties(**more), rows
     )
 
 
@@ -175,9 +175,10 @@ def _rank(order: Sequence[str]) -> str:
     return f"indexof([{names}], datum.group)"
 
 
-def styled(chart: Any) -> Any:
-    """Return the chart with inks that can be read on the theme's background."""
-    ink, lines = palette.INK[theme()], palette.LINES[theme()]
+def styled(chart: Any, shade: str | None = None) -> Any:
+    """Return the chart with inks that can be read on the background of a theme, or of this one."""
+    shade = shade or theme()
+    ink, lines = palette.INK[shade], palette.LINES[shade]
     return chart.configure_axis(
         labelColor=ink, titleColor=ink, gridColor=lines, domainColor=lines, tickColor=lines
     ).configure_view(strokeWidth=0)

@@ -15,6 +15,7 @@ import vl_convert
 from app.auth.principal import Principal
 from app.components import access, charts, palette
 from app.components.cache import ask_for
+from app.components.charts import Picture
 from app.components.scope import Scope
 from app.queries import listings, periods
 from app.queries.catalog import METRICS, Dimension
@@ -102,27 +103,32 @@ def table(
     )
 
 
-def picture(query: CostQuery, chart: Any, title: str) -> None:
+def picture(query: CostQuery, made: Picture, title: str) -> None:
     """Offer a chart as PNG, with its scope beneath the title."""
     ink, is_dark = palette.INK[charts.theme()], charts.theme() == "dark"
-    drawn = chart.properties(
-        width=1100,
-        title={
-            "text": title,
-            "subtitle": f"{periods.spell(query.days)}. {_sentence(query)}",
-            "anchor": "start",
-            "color": ink,
-            "subtitleColor": ink,
-            "offset": 12,
-        },
-        background="#10151D" if is_dark else "#FFFFFF",
-        padding=16,
-    )
+    heading = {
+        "text": title,
+        "subtitle": f"{periods.spell(query.days)}. {_sentence(query)}",
+        "anchor": "start",
+        "color": ink,
+        "subtitleColor": ink,
+        "offset": 12,
+    }
+
+    def png(_: Principal) -> bytes:
+        spec = made(
+            width=1100,
+            title=heading,
+            background="#10151D" if is_dark else "#FFFFFF",
+            padding=16,
+        )
+        return bytes(vl_convert.vegalite_to_png(spec, scale=_DOTS))
+
     button(
         "PNG",
         f"costs_{query.days.first}_{query.days.last}_{query.currency}.png",
         "image/png",
-        lambda _: bytes(vl_convert.vegalite_to_png(drawn.to_json(), scale=_DOTS)),
+        png,
         icon=":material/image:",
         about="The chart as a picture",
     )

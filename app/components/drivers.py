@@ -7,10 +7,9 @@ from decimal import Decimal
 from typing import Final
 
 import altair as alt
-import pandas as pd
 import streamlit as st
 
-from app.components import charts, formats, palette
+from app.components import charts, drawing, formats, palette
 from app.components.cache import ask
 from app.components.scope import Scope
 from app.queries import drivers, periods
@@ -57,22 +56,20 @@ def _waterfall(currency: str, steps: Sequence[Step]) -> None:
     slots = palette.slots(charts.theme())
     up, down, whole = slots[1], slots[2], slots[8]
     low, high = _view(steps)
-    frame = pd.DataFrame(
-        [
-            {
-                "label": step.label,
-                "start": low if step.is_total else float(step.start),
-                "end": float(step.end),
-                "amount": formats.exact(step.amount, currency),
-                "kind": "total" if step.is_total else "more" if step.amount > 0 else "less",
-                "text": formats.card(step.amount, currency)
-                if step.is_total
-                else formats.signed(step.amount, currency),
-                "top": float(max(step.start, step.end)),
-            }
-            for step in steps
-        ]
-    )
+    rows = [
+        {
+            "label": step.label,
+            "start": low if step.is_total else float(step.start),
+            "end": float(step.end),
+            "amount": formats.exact(step.amount, currency),
+            "kind": "total" if step.is_total else "more" if step.amount > 0 else "less",
+            "text": formats.card(step.amount, currency)
+            if step.is_total
+            else formats.signed(step.amount, currency),
+            "top": float(max(step.start, step.end)),
+        }
+        for step in steps
+    ]
     # Lying, so that names and amounts have room on a phone too.
     y = alt.Y(
         "label:N",
@@ -81,7 +78,7 @@ def _waterfall(currency: str, steps: Sequence[Step]) -> None:
         axis=alt.Axis(labelLimit=150, ticks=False, domain=False, labelPadding=8),
     )
     bars = (
-        alt.Chart(frame)
+        drawing.chart("steps")
         .mark_bar(cornerRadius=2, height=18)
         .encode(
             y=y,
@@ -101,7 +98,7 @@ def _waterfall(currency: str, steps: Sequence[Step]) -> None:
         )
     )
     words = (
-        alt.Chart(frame)
+        drawing.chart("steps")
         .mark_text(dx=6, align="left", fontSize=12, color=palette.INK[charts.theme()])
         .encode(y=y, x="top:Q", text="text:N")
     )
@@ -115,16 +112,16 @@ def _waterfall(currency: str, steps: Sequence[Step]) -> None:
     charts.legend(["Costs more", "Costs less"], [up, down])
     if low:
         st.caption("The axis does not begin at zero, so that the drivers can be seen.")
-    st.altair_chart(
+    drawing.draw(
         charts.styled(
             alt.layer(bars, words).properties(
                 height=30 * len(steps), padding={"left": 0, "top": 4, "right": 4, "bottom": 0}
             )
         ),
+        {"steps": rows},
         key="drivers",
-        alt=f"From {formats.exact(steps[0].amount, currency)} to"
+        alt_text=f"From {formats.exact(steps[0].amount, currency)} to"
         f" {formats.exact(steps[-1].amount, currency)}. {finding}",
-        width="stretch",
     )
 
 

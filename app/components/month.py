@@ -9,10 +9,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 import altair as alt
-import pandas as pd
 import streamlit as st
 
-from app.components import cards, charts, formats, palette
+from app.components import cards, charts, drawing, formats, palette
 from app.components.cache import ask
 from app.components.scope import Scope
 from app.queries import month as queries
@@ -181,16 +180,19 @@ def _draw(
     )
     y = alt.Y("value:Q", title=None, axis=charts.money_axis(currency, signed=not is_plain))
     names, shades, layers = ["This month"], [blue], []
+    rows = {"now": _rows(points, is_plain)}
     if past:
         names, shades = [*names, "Last month"], [*shades, grey]
-        layers.append(_line(past, x, y, is_plain).mark_line(strokeWidth=1.5, color=grey))
+        rows["past"] = _rows(past, is_plain)
+        layers.append(drawing.chart("past").mark_line(strokeWidth=1.5, color=grey).encode(x=x, y=y))
     if amount is not None:
         far = float(amount) if is_plain else 0.0
-        even = pd.DataFrame(
-            [{"day": _iso(month.first), "value": 0.0}, {"day": _iso(month.last), "value": far}]
-        )
+        rows["even"] = [
+            {"day": _iso(month.first), "value": 0.0},
+            {"day": _iso(month.last), "value": far},
+        ]
         layers.append(
-            alt.Chart(even)
+            drawing.chart("even")
             .mark_line(strokeDash=[5, 4], strokeWidth=1.2, color=palette.INK[charts.theme()])
             .encode(x=x, y=y)
         )
@@ -199,19 +201,17 @@ def _draw(
     last = points[-1]
     if ending is not None and last.day < month.last:
         start = last.spent if is_plain else last.ahead
-        come = pd.DataFrame(
-            [
-                {"day": _iso(last.day), "value": float(start or 0)},
-                {"day": _iso(month.last), "value": float(ending)},
-            ]
-        )
+        rows["come"] = [
+            {"day": _iso(last.day), "value": float(start or 0)},
+            {"day": _iso(month.last), "value": float(ending)},
+        ]
         layers.append(
-            alt.Chart(come)
+            drawing.chart("come")
             .mark_line(strokeDash=[2, 3], strokeWidth=2, color=copper)
             .encode(x=x, y=y)
         )
         names, shades = [*names, "Forecast"], [*shades, copper]
-    shown = _line(points, x, y, is_plain)
+    shown = drawing.chart("now").encode(x=x, y=y)
     layers += [
         shown.mark_line(strokeWidth=2.5, color=blue),
         shown.mark_circle(size=30, color=blue, opacity=1).encode(
@@ -223,32 +223,29 @@ def _draw(
         ),
     ]
     charts.legend(names, shades)
-    st.altair_chart(
+    drawing.draw(
         charts.styled(
             alt.layer(*layers).properties(
                 height=260, padding={"left": 0, "top": 6, "right": 8, "bottom": 0}
             )
         ),
+        rows,
         key="month_burn",
-        alt=_finding(currency, last, end),
-        width="stretch",
+        alt_text=_finding(currency, last, end),
     )
 
 
-def _line(points: Sequence[Point], x: alt.X, y: alt.Y, is_plain: bool) -> alt.Chart:
-    frame = pd.DataFrame(
-        [
-            {
-                "day": _iso(each.day),
-                "label": formats.day(each.day),
-                "value": float((each.spent if is_plain else each.ahead) or 0),
-                "spent": float(each.spent),
-                "ahead": None if each.ahead is None else float(each.ahead),
-            }
-            for each in points
-        ]
-    )
-    return alt.Chart(frame).encode(x=x, y=y)
+def _rows(points: Sequence[Point], is_plain: bool) -> list[dict[str, Any]]:
+    return [
+        {
+            "day": _iso(each.day),
+            "label": formats.day(each.day),
+            "value": float((each.spent if is_plain else each.ahead) or 0),
+            "spent": float(each.spent),
+            "ahead": None if each.ahead is None else float(each.ahead),
+        }
+        for each in points
+    ]
 
 
 def _finding(currency: str, last: Point, end: Decimal | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Final
 
+from app.queries import rollups
 from app.queries.catalog import METRICS, PROVIDER_NAME, Basis
 from app.queries.compiler import Statement
 from astraeus_pipeline.contracts.days import DayRange
@@ -37,8 +38,9 @@ def compile_rows(month: DayRange, basis: Basis) -> Statement:
         " from marts.dim_accounts as accounts"
         " left join lateral (select costs.billing_currency as currency,"
         f" sum(costs.{column}) as cost, count(*) over () as currencies"
-        " from marts.fct_daily_costs as costs where costs.account_id = accounts.account_id"
-        " and costs.usage_date between :first and :last"
+        f" from {rollups.TABLE} as costs where costs.account_id = accounts.account_id"
+        " and costs.dimension = 'account' and costs.grain = 'day'"
+        " and costs.period_start between :first and :last"
         f" group by 1 order by sum(abs(costs.{column})) desc limit 1) as month on true"
         " left join lateral (select count(distinct checks.first_day) as days"
         " from marts.fct_reconciliations as checks where checks.state = 'blocked'"

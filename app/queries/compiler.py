@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from app.queries import rollups
 from app.queries.catalog import (
+    ACCOUNTS,
     DIMENSIONS,
     GRAINS,
     MEMBERS,
     METRICS,
-    SOURCE,
     SOURCES,
     Basis,
     Dimension,
@@ -23,6 +25,8 @@ from astraeus_pipeline.errors import ConfigError
 
 # By dimension key, the values wanted, with the catalogue's word for null.
 Filters = tuple[tuple[str, tuple[str, ...]], ...]
+# Where a dimension stands, by its key and its column in the catalogue.
+ColumnOf = Callable[[str, str], str]
 
 
 @dataclass(frozen=True)
@@ -62,38 +66,93 @@ class CostQuery:
 
 @dataclass(frozen=True)
 class Statement:
-    """SQL and its parameters; hashable, so that answers can be cached by it."""
+    """SQL and its parameters; hashable, so that answers can be cached by it.
+
+    `by_day` asks the daily costs for the same, where this asks for sums of them: who is scoped to
+    teams sees neither, but their own costs in the daily costs' stead.
+    """
 
     sql: str
     parameters: tuple[tuple[str, Any], ...]
+    by_day: Statement | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from all other statements, as text."""
+        return f"{self.sql}\0{self.parameters!r}"
 
 
 def compile_costs(query: CostQuery) -> Statement:
     """Return the statement of a cost query.
 
     Columns out: `period` if there is a grain, a column per dimension key, `cost` (numeric),
-    `open_cost` (the part that is not final), `charges`, `is_final`, `days` (days with charges).
+    `open_cost` (the part that is not final), `is_final`.
+    Raises: KeyError for a dimension or metric that the catalogue does not have, ConfigError for
+    dimensions that no mart has together.
+    """
+    by_day = compile_by_day(query)
+    asked = _asked(query)
+    dimension = rollups.dimension_of(asked)
+    if dimension is None:
+        return by_day
+    parameters: dict[str, Any] = {"currency": query.currency}
+    conditions = [
+        rollups.condition(query.days, query.grain, dimension, parameters),
+        "costs.billing_currency = :currency",
+        *conditions_of(query.filters, parameters, rollups.column_of),
+    ]
+    source = _source(rollups.TABLE, asked)
+    groups = _groups(query, parameters, rollups.PERIODS, rollups.column_of)
+    return replace(_summed(query, source, conditions, groups, parameters), by_day=by_day)
+
+
+def compile_by_day(query: CostQuery, *more: str) -> Statement:
+    """Return the statement of the same, of the daily costs whatever the question.
+
+    `more` are columns to add, over `costs`. Costs by a tag or by who bears them come from marts of
+    their own.
     Raises: KeyError for a dimension or metric that the catalogue does not have, ConfigError for
     dimensions that no mart has together.
     """
     if query.source != "daily":
         return _of_another_mart(query)
     condition, parameters = slice_of(query)
-    groups = _groups(query, parameters)
-    names = [alias for alias, _ in groups]
+    groups = _groups(query, parameters, GRAINS)
+    source = _source("marts.fct_daily_costs", _asked(query))
+    return _summed(query, source, [condition], groups, parameters, more)
+
+
+def _asked(query: CostQuery) -> frozenset[str]:
+    return frozenset((*query.group_by, *(key for key, _ in query.filters)))
+
+
+def _source(table: str, asked: frozenset[str]) -> str:
+    """Return a table as `costs`, with `accounts` where a provider's name is asked for."""
+    if "provider" not in asked:
+        return f"{table} as costs"
+    return f"{table} as costs left join {ACCOUNTS} on accounts.account_id = costs.account_id"
+
+
+def _summed(
+    query: CostQuery,
+    source: str,
+    conditions: Sequence[str],
+    groups: Sequence[tuple[str, str]],
+    parameters: dict[str, Any],
+    more: Sequence[str] = (),
+) -> Statement:
+    cost = f"costs.{METRICS[query.basis].column}"
     select = [
         *(f"{expression} as {alias}" for alias, expression in groups),
-        f"sum(costs.{METRICS[query.basis].column}) as cost",
-        f"coalesce(sum(costs.{METRICS[query.basis].column}) filter (where not costs.is_final), 0)"
-        " as open_cost",
-        "sum(costs.charges) as charges",
+        f"sum({cost}) as cost",
+        f"coalesce(sum({cost}) filter (where not costs.is_final), 0) as open_cost",
         "bool_and(costs.is_final) as is_final",
-        "count(distinct costs.usage_date) as days",
+        *more,
     ]
     # Every name below is the catalogue's, every value is bound.
-    sql = f"select {', '.join(select)} from {SOURCE} where {condition}"  # noqa: S608 - names of the catalogue
-    if names:
-        positions = ", ".join(str(number) for number in range(1, len(names) + 1))
+    sql = f"select {', '.join(select)} from {source} where {' and '.join(conditions)}"  # noqa: S608 - names of the catalogue
+    if groups:
+        positions = ", ".join(str(number) for number in range(1, len(groups) + 1))
         sql += f" group by {positions} order by {positions}"
     return Statement(sql, tuple(sorted(parameters.items())))
 
@@ -118,26 +177,39 @@ def slice_of(query: CostQuery) -> tuple[str, dict[str, Any]]:
     return " and ".join(conditions), parameters
 
 
-def _groups(query: CostQuery, parameters: dict[str, Any]) -> list[tuple[str, str]]:
-    groups = [("period", GRAINS[query.grain])] if query.grain else []
+def _groups(
+    query: CostQuery,
+    parameters: dict[str, Any],
+    grains: Mapping[Grain, str],
+    column_of: ColumnOf | None = None,
+) -> list[tuple[str, str]]:
+    groups = [("period", grains[query.grain])] if query.grain else []
     for key in query.group_by:
         dimension = DIMENSIONS[key]
+        column = column_of(key, dimension.column) if column_of else dimension.column
         parameters[f"missing_{key}"] = dimension.missing
-        groups.append((key, f"coalesce({dimension.column}, :missing_{key})"))
+        groups.append((key, f"coalesce({column}, :missing_{key})"))
     return groups
 
 
-def conditions_of(filters: Filters, parameters: dict[str, Any]) -> list[str]:
+def conditions_of(
+    filters: Filters, parameters: dict[str, Any], column_of: ColumnOf | None = None
+) -> list[str]:
     """Return the conditions of filters over `costs` and `accounts`; bind their values.
 
+    `column_of` says where a dimension stands, by its key and its column in the catalogue.
     Raises: KeyError for a dimension that the catalogue does not have.
     """
     conditions = []
     for key, values in filters:
         dimension = DIMENSIONS[key]
-        parameters[f"missing_{key}"] = dimension.missing
+        column = column_of(key, dimension.column) if column_of else dimension.column
         parameters[f"wanted_{key}"] = list(values)
-        conditions.append(f"coalesce({dimension.column}, :missing_{key}) = any(:wanted_{key})")
+        condition = f"{column} = any(:wanted_{key})"
+        # Plain where it can be: no index knows what is wrapped in a function.
+        conditions.append(
+            f"({condition} or {column} is null)" if dimension.missing in values else condition
+        )
     return conditions
 
 
@@ -149,12 +221,29 @@ def compile_members(key: str, currency: str, tag: Tag | None = None) -> Statemen
     if DIMENSIONS[key].source != "daily":
         return _members_of_another_mart(DIMENSIONS[key], currency, tag)
     dimension = DIMENSIONS[key]
-    sql = (
-        f"select coalesce({dimension.column}, :missing) as member from {SOURCE}"  # noqa: S608 - names of the catalogue
-        " where costs.billing_currency = :currency"
+    parameters = (("currency", currency), ("missing", dimension.missing))
+    asked = frozenset({key})
+    by_day = Statement(
+        _members(dimension.column, _source("marts.fct_daily_costs", asked), ""), parameters
+    )
+    rolled = rollups.dimension_of(asked)
+    if rolled is None:
+        return by_day
+    # Months are enough to know what there is.
+    sql = _members(
+        rollups.column_of(key, dimension.column),
+        _source(rollups.TABLE, asked),
+        " and costs.dimension = :dimension and costs.grain = 'month'",
+    )
+    return Statement(sql, tuple(sorted((*parameters, ("dimension", rolled)))), by_day)
+
+
+def _members(column: str, source: str, more: str) -> str:
+    return (
+        f"select coalesce({column}, :missing) as member from {source}"  # noqa: S608 - names of the catalogue
+        f" where costs.billing_currency = :currency{more}"
         " group by 1 order by sum(abs(costs.billed_cost)) desc, 1"
     )
-    return Statement(sql, (("currency", currency), ("missing", dimension.missing)))
 
 
 TAG_KEYS: Final = Statement(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from app.queries import rollups
 from app.queries.catalog import PROVIDER_NAME
 from app.queries.compiler import Statement
 
@@ -14,9 +15,12 @@ def _fixed(sql: str) -> Statement:
 
 VERSION: Final = _fixed("select invocation_id, built_at from marts.data_version")
 
-CURRENCIES: Final = _fixed(
-    "select billing_currency as currency, sum(abs(billed_cost)) as weight"
-    " from marts.fct_daily_costs group by 1 order by 2 desc"
+_WEIGHTS: Final = "select billing_currency as currency, sum(abs(billed_cost)) as weight"
+CURRENCIES: Final = Statement(
+    f"{_WEIGHTS} from {rollups.TABLE} where dimension = 'account' and grain = 'month'"
+    " group by 1 order by 2 desc",
+    (),
+    _fixed(f"{_WEIGHTS} from marts.fct_daily_costs group by 1 order by 2 desc"),
 )
 
 ACCOUNTS: Final = _fixed(
@@ -75,5 +79,5 @@ BREACHES: Final = _fixed(
 )
 
 TEAMS: Final = _fixed(
-    "select distinct team from marts.fct_daily_allocated_costs where team is not null order by 1"
+    "select distinct team from marts.fct_daily_team_costs where team is not null order by 1"
 )

@@ -72,7 +72,7 @@ def compile_unallocated(days: DayRange, currency: str, basis: Basis, filters: Fi
         " then 100 * unallocated_cost / nullif(cost, 0) end as unallocated_percent from ("
         f" select sum(costs.{cost}) as cost, count(costs.team) as teams,"
         f" coalesce(sum(costs.{cost}) filter (where costs.team is null), 0) as unallocated_cost"
-        f" from marts.fct_daily_allocated_costs as costs left join {ACCOUNTS}"
+        f" from marts.fct_daily_team_costs as costs left join {ACCOUNTS}"
         " on accounts.account_id = costs.account_id"
         " where costs.usage_date between :first and :last and costs.billing_currency = :currency"
         + "".join(f" and {condition}" for condition in conditions)

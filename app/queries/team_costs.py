@@ -26,6 +26,7 @@ _STAND_INS: Final = (
 
 def as_allocated(statement: Statement) -> Statement:
     """Return the statement asked of the allocated costs, where it asks for daily costs."""
+    statement = statement.by_day or statement
     sql = _ACCOUNTS.sub("team_accounts", _COSTS.sub("team_costs", statement.sql))
     if sql == statement.sql:
         return statement

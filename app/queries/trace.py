@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlparse
 
 from app.queries.catalog import ACCOUNTS, METRICS, SOURCE
-from app.queries.compiler import CostQuery, Statement, compile_costs, slice_of
+from app.queries.compiler import CostQuery, Statement, compile_by_day, slice_of
 
 CHARGES_SHOWN: Final = 100
 CHARGES_EXPORTED: Final = 100_000
@@ -26,8 +26,15 @@ def can_follow(query: CostQuery) -> bool:
 
 
 def compile_figure(query: CostQuery) -> Statement:
-    """Return the statement of the figure itself, ungrouped."""
-    return compile_costs(replace(query, group_by=(), grain=None))
+    """Return the statement of the figure itself, ungrouped, of the daily costs.
+
+    Columns out: those of `compile_costs`, `charges`, and `days` (days with charges).
+    """
+    return compile_by_day(
+        replace(query, group_by=(), grain=None),
+        "sum(costs.charges) as charges",
+        "count(distinct costs.usage_date) as days",
+    )
 
 
 def compile_deliveries(query: CostQuery) -> Statement:

@@ -115,15 +115,16 @@ def test_forecast_and_unallocated_are_the_marts(marts: Database) -> None:
             [THROUGH, first],
         )
         conn.execute(
-            "update marts.fct_daily_allocated_costs set team = 'shop'"
-            " where service_name = 'Service B' and billing_currency = 'USD'"
+            "update marts.fct_daily_team_costs set team = 'shop'"
+            " where billing_currency = 'USD' and usage_date = %s",
+            [THROUGH],
         )
         forget()
         at = open_page()
         share = ask(month.compile_unallocated(DayRange(first, THROUGH), "USD", "billed", ()))[0][
             "unallocated_percent"
         ]
-        conn.execute("update marts.fct_daily_allocated_costs set team = null")
+        conn.execute("update marts.fct_daily_team_costs set team = null")
         conn.execute("delete from intermediate.forecasts where series_key = 'k'")
     forget()
     assert metric(at, "Month forecast") == formats.card(Decimal("1000.75"), "USD")

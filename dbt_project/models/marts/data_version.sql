@@ -1,6 +1,9 @@
 {{ config(post_hook="{{ confirm_loaded_slices() }}") }}
 -- grain: one row, written by each build
 -- depends_on: {{ ref('fct_daily_costs') }}
+-- depends_on: {{ ref('fct_costs_by_dimension') }}
+-- depends_on: {{ ref('fct_daily_team_costs') }}
+-- depends_on: {{ ref('fct_daily_resource_costs') }}
 -- depends_on: {{ ref('fct_freshness') }}
 -- depends_on: {{ ref('fct_restatements') }}
 -- depends_on: {{ ref('fct_deliveries') }}

@@ -1,0 +1,90 @@
+"""Where a question about costs finds few rows: in fct_costs_by_dimension, by day, week or month.
+
+A question that tells apart, by groups and filters, at most one dimension beside provider and
+account is answered from there: whole weeks or months by rows of their own, the days around them by
+theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any, Final, Literal
+
+from app.queries.catalog import Grain
+from astraeus_pipeline.contracts.days import DayRange
+
+TABLE: Final = "marts.fct_costs_by_dimension"
+# The dimensions of the catalogue that it has; of every account, so accounts and providers are free.
+ROLLED: Final = frozenset({"category", "service", "sub_account", "region", "charge"})
+_FREE: Final = frozenset({"provider", "account"})
+PERIODS: Final[dict[Grain, str]] = {
+    "day": "costs.period_start",
+    "week": "date_trunc('week', costs.period_start)::date",
+    "month": "date_trunc('month', costs.period_start)::date",
+}
+
+
+def dimension_of(asked: Iterable[str]) -> str | None:
+    """Return the dimension of the rows that tell all of these apart; None where none does."""
+    own = set(asked) - _FREE
+    if not own:
+        return "account"
+    return own.pop() if len(own) == 1 and own <= ROLLED else None
+
+
+def column_of(key: str, column: str) -> str:
+    """Return where a dimension of the catalogue stands in the rows, by its `column` elsewhere."""
+    return "costs.member" if key in ROLLED else column
+
+
+def condition(
+    days: DayRange, grain: Grain | None, dimension: str, parameters: dict[str, Any]
+) -> str:
+    """Return the condition over `costs` of the rows that make up the days; bind its values."""
+    parameters["dimension"] = dimension
+    unit, whole = whole_periods(days, grain)
+    if whole is None:
+        parameters |= {"first": days.first, "last": days.last}
+        return _rows("day", "first", "last")
+    parameters |= {"from_whole": whole.first, "to_whole": whole.last}
+    parts = [_rows(unit, "from_whole", "to_whole")]
+    if days.first < whole.first:
+        parameters |= {"first": days.first, "before": whole.first - timedelta(days=1)}
+        parts.append(_rows("day", "first", "before"))
+    if whole.last < days.last:
+        parameters |= {"after": whole.last + timedelta(days=1), "last": days.last}
+        parts.append(_rows("day", "after", "last"))
+    return parts[0] if len(parts) == 1 else f"({' or '.join(parts)})"
+
+
+def whole_periods(
+    days: DayRange, grain: Grain | None
+) -> tuple[Literal["week", "month"], DayRange | None]:
+    """Return the days of the whole weeks or months in a range, None if it has none or must not.
+
+    Months, unless weeks are asked for; none for days, which are to be told apart.
+    """
+    unit: Literal["week", "month"] = "week" if grain == "week" else "month"
+    if grain == "day":
+        return unit, None
+    if unit == "week":
+        first = days.first + timedelta(days=-days.first.weekday() % 7)
+        last = days.last - timedelta(days=(days.last.weekday() + 1) % 7)
+    else:
+        month = DayRange.of_month(days.first)
+        first = days.first if days.first == month.first else _day_after(month)
+        end = DayRange.of_month(days.last)
+        last = days.last if days.last == end.last else end.first - timedelta(days=1)
+    return unit, DayRange(first, last) if first <= last else None
+
+
+def _day_after(days: DayRange) -> date:
+    return days.last + timedelta(days=1)
+
+
+def _rows(grain: Grain, first: str, last: str) -> str:
+    return (
+        f"(costs.dimension = :dimension and costs.grain = '{grain}'"
+        f" and costs.period_start between :{first} and :{last})"
+    )

@@ -1,0 +1,62 @@
+{#
+    fct_costs_by_dimension: the daily costs by one dimension at a time, by day, week and month. A
+    changed day changes its own rows and those of the week and the month that it lies in; these are
+    summed again from rows of days, of which a month has a few thousand.
+#}
+{# Each row of a relation once per dimension, with what it has there as `member`. #}
+{% macro by_dimension(relation) %}
+    {{ relation }}
+    cross join lateral (
+        values
+        ('account', null::text),
+        ('category', {{ relation }}.service_category),
+        ('service', {{ relation }}.service_name),
+        ('sub_account', {{ relation }}.sub_account_id),
+        ('region', {{ relation }}.region_id),
+        ('charge', {{ relation }}.charge_category)
+    ) as dimensions (dimension, member)
+{% endmacro %}
+
+{# Pre-hook, after open_increment with keeps_rows: note the periods that changed, delete their rows. #}
+{% macro open_rollup() %}
+    {%- if execute and flags.WHICH in ('run', 'build') -%}
+    create temporary table {{ this.identifier }}__periods on commit drop as
+    select distinct
+        changed.account_id,
+        grains.grain,
+        date_trunc(grains.grain, changed.usage_date)::date as period_start
+    from {{ changed_slices() }} as changed
+    cross join (values ('day'), ('week'), ('month')) as grains (grain);
+    analyze {{ this.identifier }}__periods;
+    {% if is_incremental() %}
+    delete from {{ this }} as mart
+    using {{ this.identifier }}__periods as periods
+    where
+        mart.account_id = periods.account_id and mart.grain = periods.grain
+        and mart.period_start = periods.period_start
+    {% endif %}
+    {%- endif -%}
+{% endmacro %}
+
+{# The rows of days that stand, of the weeks and months that changed. #}
+{% macro standing_rollup_days() %}
+    select standing.*
+    from (
+        select distinct periods.account_id, every_day::date as usage_date
+        from {{ this.identifier }}__periods as periods
+        cross join
+            lateral
+            generate_series(
+                periods.period_start,
+                periods.period_start + ('1 ' || periods.grain)::interval - interval '1 day',
+                interval '1 day'
+            ) as every_day
+    ) as days
+    cross join lateral (
+        select * from {{ this }} as every
+        where
+            every.account_id = days.account_id and every.period_start = days.usage_date
+            and every.grain = 'day'
+        offset 0
+    ) as standing
+{% endmacro %}

@@ -1,0 +1,101 @@
+"""Sums kept by dimension and period answer as the daily costs do, whatever is asked of them."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.queries import listings, rollups
+from app.queries.catalog import DIMENSIONS, METRICS, Basis, Grain
+from app.queries.compiler import CostQuery, compile_by_day, compile_costs, compile_members
+from app.queries.team_costs import as_allocated
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.warehouse.engine import Database
+from tests.app.conftest import DAYS, ask
+
+GRAINS: tuple[Grain | None, ...] = (None, "day", "week", "month")
+BASES: tuple[Basis, ...] = ("billed", "effective", "list", "contracted")
+DAILY = [key for key, dimension in DIMENSIONS.items() if dimension.source == "daily"]
+MEMBERS = {
+    "provider": ["Acme", "Beta"],
+    "account": ["acme", "beta"],
+    "service": ["Service A", "Service B", "none of them"],
+    "region": ["eu-1", "No region"],
+    "category": ["Compute", "No category"],
+    "sub_account": ["s-1"],
+    "charge": ["Usage", "Tax"],
+}
+wanted = st.sampled_from(list(MEMBERS)).flatmap(
+    lambda key: st.tuples(
+        st.just(key), st.lists(st.sampled_from(MEMBERS[key]), min_size=1, unique=True).map(tuple)
+    )
+)
+ranges = st.tuples(st.integers(-10, 80), st.integers(0, 75)).map(
+    lambda drawn: DayRange(
+        DAYS.first + timedelta(days=drawn[0]), DAYS.first + timedelta(days=sum(drawn))
+    )
+)
+queries = st.builds(
+    CostQuery,
+    ranges,
+    st.sampled_from(("USD", "EUR")),
+    st.sampled_from(BASES),
+    st.lists(st.sampled_from(DAILY), max_size=2, unique=True).map(tuple),
+    st.sampled_from(GRAINS),
+    st.lists(wanted, max_size=2, unique_by=lambda each: each[0]).map(tuple),
+)
+
+
+@pytest.mark.integration
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(query=queries)
+def test_whatever_is_asked_the_answer_is_that_of_the_daily_costs(
+    marts: Database, query: CostQuery
+) -> None:
+    assert ask(compile_costs(query)) == ask(compile_by_day(query))
+
+
+@pytest.mark.integration
+def test_lists_of_members_and_currencies_are_those_of_the_daily_costs(marts: Database) -> None:
+    for statement in (
+        *(compile_members(key, "USD") for key in DAILY),
+        listings.CURRENCIES,
+    ):
+        assert statement.by_day is not None
+        assert rollups.TABLE in statement.sql and "fct_daily_costs" in statement.by_day.sql
+        assert ask(statement) == ask(statement.by_day)
+
+
+@given(days=ranges, grain=st.sampled_from(GRAINS))
+def test_periods_taken_whole_are_whole_and_as_many_as_there_are(
+    days: DayRange, grain: Grain | None
+) -> None:
+    unit, whole = rollups.whole_periods(days, grain)
+    if grain == "day":
+        assert whole is None
+        return
+    starts = [day for day in days if (day.weekday() == 0 if unit == "week" else day.day == 1)]
+    ends = {day for day in days if _begins(unit, day + timedelta(days=1))}
+    if whole is None:
+        assert not any(start <= end for start in starts for end in ends)
+    else:
+        assert whole.first == starts[0] and whole.last == max(ends)
+
+
+def _begins(unit: str, day: date) -> bool:
+    return day.weekday() == 0 if unit == "week" else day.day == 1
+
+
+def test_two_dimensions_are_asked_of_the_daily_costs_and_so_is_what_teams_see() -> None:
+    one = CostQuery(DAYS, "USD", group_by=("account",), filters=(("service", ("A",)),))
+    two = CostQuery(DAYS, "USD", group_by=("region",), filters=(("service", ("A",)),))
+    assert rollups.TABLE in compile_costs(one).sql
+    assert rollups.TABLE not in compile_costs(two).sql
+    assert as_allocated(compile_costs(one)) == as_allocated(compile_by_day(one))
+    assert rollups.TABLE not in as_allocated(compile_costs(one)).sql
+    assert set(METRICS) == set(BASES)

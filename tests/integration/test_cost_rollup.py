@@ -1,0 +1,116 @@
+"""Sums by dimension and period follow the daily costs, also where days change, move and go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from astraeus_pipeline.contracts import FOCUS_COSTS
+from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.warehouse.engine import Database
+from astraeus_pipeline.warehouse.loader import LoadOptions, load
+from tests.fixtures.charges import batch, charge, fetched, payload
+from tests.fixtures.dbt import Warehouse, warehouse
+
+pytestmark = pytest.mark.integration
+
+DAYS = DayRange(date(2026, 8, 20), date(2026, 10, 31))
+# Days that have not settled may shrink.
+OPTIONS = LoadOptions(today=DAYS.first, settle_days=3)
+BUILT = ("int_raw_reconciliations", "fct_charges", "fct_daily_costs", "fct_costs_by_dimension")
+ROWS = (
+    "select row::text from marts.fct_costs_by_dimension as row"
+    " order by grain, dimension, member, account_id, billing_currency, is_final, period_start"
+)
+RULE = "dimension_costs_equal_daily_costs"
+
+
+@pytest.fixture(scope="module")
+def marts(
+    module_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    with warehouse(module_database, tmp_path_factory.mktemp("dbt")) as made:
+        for account in ("acme", "other"):
+            deliver(made, account, {day: f"{day.day}.000000000001" for day in DAYS})
+        made.dbt("seed")
+        made.build("--select", "+fct_costs_by_dimension")
+        yield made
+
+
+def deliver(marts: Warehouse, account: str, bill: dict[date, str | None]) -> None:
+    """Deliver days of two services, two regions and two currencies; None for an empty day."""
+    charges = [
+        charge(
+            day,
+            cost,
+            service_name=f"Service {number}",
+            region_id=None if number else "eu-1",
+            billing_currency="EUR" if number == 2 else "USD",
+            invoice_id="INV" if day.month < 10 else None,
+        )
+        for day, cost in bill.items()
+        if cost is not None
+        for number in range(3)
+    ]
+    days = DayRange(min(bill), max(bill))
+    more: dict[str, Any] = {"complete_through": days.last}
+    with marts.database.connect("loader", autocommit=True) as conn:
+        result = load(
+            conn,
+            FOCUS_COSTS,
+            fetched(days, account, **more),
+            payload(f"{account} {bill}"),
+            lambda: [batch(charges)],
+            OPTIONS,
+        )
+    written = [*result.days("replaced"), *result.days("emptied")]
+    assert sorted(written) == sorted(bill)
+
+
+def test_a_changed_day_changes_its_week_and_month_alone(marts: Warehouse) -> None:
+    before = _versions(marts)
+    deliver(marts, "acme", {date(2026, 9, 30): "7"})
+    marts.build("--select", *BUILT)
+    after = _versions(marts)
+    assert {key for key in after if after[key] != before[key]} == {
+        ("acme", "day", date(2026, 9, 30)),
+        ("acme", "week", date(2026, 9, 28)),
+        ("acme", "month", date(2026, 9, 1)),
+    }
+
+
+def test_increments_are_what_a_rebuild_makes(marts: Warehouse) -> None:
+    begin = date(2026, 10, 5)
+    deliver(marts, "acme", {begin + timedelta(days=n): None if n else "3" for n in range(3)})
+    deliver(marts, "other", {DAYS.last + timedelta(days=1): "9"})
+    marts.build("--select", *BUILT)
+    increments = marts.ask(ROWS)
+    assert marts.dbt("test", "--select", RULE)[RULE] == "pass"
+    marts.build("--select", "fct_costs_by_dimension", "--full-refresh")
+    assert marts.ask(ROWS) == increments
+    assert len(marts.ask("select from marts.fct_costs_by_dimension where is_final")) > 0
+
+
+@pytest.mark.parametrize("grain", ["day", "week", "month"])
+def test_a_last_decimal_that_is_lost_is_found(marts: Warehouse, grain: str) -> None:
+    for sign in ("+", "-"):
+        with marts.database.connect("dbt", autocommit=True) as conn:
+            conn.execute(
+                f"update marts.fct_costs_by_dimension set billed_cost = billed_cost {sign} 1e-12"
+                f" where grain = '{grain}' and dimension = 'region' and member is null"
+                " and account_id = 'other' and billing_currency = 'EUR'".encode()
+            )
+        wanted = "fail" if sign == "+" else "pass"
+        assert marts.dbt("test", "--select", RULE)[RULE] == wanted
+
+
+def _versions(marts: Warehouse) -> dict[tuple[str, str, date], str]:
+    rows = marts.ask(
+        "select account_id, grain, period_start, string_agg(distinct xmin::text, ' ')"
+        " from marts.fct_costs_by_dimension group by 1, 2, 3",
+        "dbt",
+    )
+    return {(account, grain, start): versions for account, grain, start, versions in rows}
