@@ -107,11 +107,11 @@ def statements(view: View, token: str) -> list[Statement]:
 
     Raises: RuntimeError where the page failed or showed an error.
     """
-    noted: dict[Statement, None] = {}
+    noted: dict[str, Statement] = {}
     original = execute.run
 
     def note(statement: Statement, session: str = "") -> list[execute.Row]:
-        noted[Statement(statement.sql, statement.parameters)] = None
+        noted[statement.key] = statement
         return original(statement, session)
 
     forget()
@@ -122,10 +122,10 @@ def statements(view: View, token: str) -> list[Statement]:
         execute.run = original
     if opened.exception or opened.error:
         raise RuntimeError(f"{view}: {opened.exception or opened.error}")
-    return list(noted)
+    return list(noted.values())
 
 
-def _opened(view: View, user: Mapping[str, str], noted: dict[Statement, None]) -> AppTest:
+def _opened(view: View, user: Mapping[str, str], noted: dict[str, Statement]) -> AppTest:
     at = AppTest.from_file(ENTRY, default_timeout=300)
     at.user = dict(user)
     for name, value in view.parameters:

@@ -92,7 +92,7 @@ def test_the_page_says_why_costs_changed(marts: Database) -> None:
     at = open_page("costs", ccy="USD", period="30 days", region="No region")
     at.session_state["why"] = True
     at.run()
-    assert any("cannot be told" in each.value for each in at.caption)
+    assert any("Drivers are told of whole charges" in each.value for each in at.caption)
 
 
 @pytest.mark.integration
