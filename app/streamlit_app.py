@@ -15,6 +15,7 @@ if ROOT not in sys.path:
 from app.components import access, ink, links, scope, states  # noqa: E402 - after the path is right
 
 STATIC = Path(__file__).parent / "static"
+WITHOUT_COSTS = ("admin",)  # pages that have something to say before any bill has come
 st.set_page_config(page_title="Astraeus", page_icon=str(STATIC / "icon.svg"), layout="wide")
 st.logo(
     str(STATIC / f"logo_{'dark' if st.context.theme.type == 'dark' else 'light'}.svg"),
@@ -60,7 +61,7 @@ pages = st.navigation(
 st.session_state.scope = None
 with states.guarded("The app"):
     st.session_state.scope = scope.draw()
-    if st.session_state.scope is None:
+    if st.session_state.scope is None and pages.url_path not in WITHOUT_COSTS:
         st.title(pages.title, anchor=False)
         if who.grants:
             states.nothing_in_scope(who.scope)

@@ -69,6 +69,8 @@ def _pool() -> ConnectionPool:
         min_size=0,
         max_size=4,
         timeout=5,
+        # Given up soon, or the pauses between attempts grow with an outage and outlast it.
+        reconnect_timeout=5,
         kwargs={"application_name": "astraeus app sign-in"},
         check=ConnectionPool.check_connection,
         open=True,
