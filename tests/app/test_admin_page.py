@@ -28,8 +28,8 @@ def company(
     with installed(module_database, tmp_path_factory.mktemp("home")):
         with module_database.connect("dbt", autocommit=True) as conn:
             conn.execute("create table marts.data_version (invocation_id text, built_at date)")
-            conn.execute("create table marts.fct_daily_allocated_costs (team text)")
-            conn.execute("insert into marts.fct_daily_allocated_costs values ('shop')")
+            conn.execute("create table marts.fct_daily_team_costs (team text)")
+            conn.execute("insert into marts.fct_daily_team_costs values ('shop')")
             conn.execute("grant select on all tables in schema marts to astraeus_reader")
         add_people(module_database)
         forget()
