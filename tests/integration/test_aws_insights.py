@@ -190,7 +190,7 @@ def test_the_forecast_is_one_row_per_metric_and_day_ahead(
 
 
 def test_an_account_too_young_for_a_forecast_has_none(moto: str, landing: LandingStore) -> None:
-    young = Insights(lambda: Estate(TODAY + timedelta(days=110)), lambda: TODAY)
+    young = Insights(lambda: Estate(TODAY + timedelta(days=140)), lambda: TODAY)
     with CostExplorerServer(
         lambda first, end: [], lambda _: False, further=young.operations()
     ) as explorer:
