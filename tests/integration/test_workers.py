@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -20,6 +22,12 @@ pytestmark = pytest.mark.integration
 TODAY = datetime.now(UTC).date()
 DAYS = DayRange(TODAY - timedelta(days=4), TODAY - timedelta(days=1))
 MONTH = DAYS.last.replace(day=1)
+
+
+@pytest.fixture(autouse=True)
+def no_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers start from nothing: tests of pages leave the app's script as this process's."""
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
 
 
 def test_workers_load_what_one_process_would_and_tell_each_failure(

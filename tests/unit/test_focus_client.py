@@ -50,6 +50,8 @@ def bucket(s3_url: str, tmp_path: Path) -> Any:
         aws_secret_access_key="test-secret",
     )
     client.create_bucket(Bucket="bills")
+    for left in client.list_objects_v2(Bucket="bills").get("Contents", []):  # by other files' tests
+        client.delete_object(Bucket="bills", Key=left["Key"])
     parquet = write(tmp_path / "a.parquet", [line(cost="3")]).read_bytes()
     for key, body in {
         "focus/2026-10/a.parquet": parquet,
