@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cache
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -18,3 +19,9 @@ class AppSettings(BaseSettings):
     cache_seconds: int = 300
     # Tag keys that say whose a resource is, whatever their case; the first that is there is shown.
     owner_tags: tuple[str, ...] = ("owner", "team")
+
+
+@cache
+def app_settings() -> AppSettings:
+    """Return the settings as this process was started with: reading them takes a millisecond."""
+    return AppSettings()

@@ -44,25 +44,25 @@ def draw(days: Sequence[Mapping[str, Any]], currency: str, *, key: str, alt_text
         alt.Tooltip("high:Q", title="Ordinary up to", format=",.2f"),
         alt.Tooltip("flag:N", title="Found"),
     ]
-    layers = alt.layer(
-        base.mark_area(opacity=0.22, color=grey).encode(
-            y=alt.Y("low:Q", title=None, axis=axis), y2=alt.Y2("high:Q")
-        ),
-        base.mark_line(strokeDash=[5, 4], strokeWidth=1.5, color=grey).encode(
-            y=alt.Y("expected:Q", title=None, axis=axis)
-        ),
-        base.mark_line(strokeWidth=2, color=actual).encode(y=y),
-        base.mark_circle(size=30, opacity=1, color=actual).encode(y=y, tooltip=tooltip),
-        base.transform_filter("datum.flag != 'ordinary'")
-        .mark_circle(size=90, opacity=1, color=flag)
-        .encode(y=y, tooltip=tooltip),
+    layers = drawing.layered(
+        [
+            base.mark_area(opacity=0.22, color=grey).encode(
+                y=alt.Y("low:Q", title=None, axis=axis), y2=alt.Y2("high:Q")
+            ),
+            base.mark_line(strokeDash=[5, 4], strokeWidth=1.5, color=grey).encode(
+                y=alt.Y("expected:Q", title=None, axis=axis)
+            ),
+            base.mark_line(strokeWidth=2, color=actual).encode(y=y),
+            base.mark_circle(size=30, opacity=1, color=actual).encode(y=y, tooltip=tooltip),
+            base.transform_filter("datum.flag != 'ordinary'")
+            .mark_circle(size=90, opacity=1, color=flag)
+            .encode(y=y, tooltip=tooltip),
+        ]
     )
     charts.legend(["Cost", "Flagged", "Expected, ordinary range shaded"], [actual, flag, grey])
     drawing.draw(
         charts.styled(
-            layers.properties(
-                height=_HEIGHT, padding={"left": 0, "top": 6, "right": 8, "bottom": 0}
-            )
+            layers, height=_HEIGHT, padding={"left": 0, "top": 6, "right": 8, "bottom": 0}
         ),
         {"days": rows},
         key=key,

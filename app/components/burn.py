@@ -48,7 +48,7 @@ def draw(
         axis=charts.money_axis(standing["billing_currency"], signed=not is_plain),
     )
     rows: dict[str, drawing.Rows] = {}
-    layers: list[Any] = [_pace(standing, rows, x, y, grey, is_plain=is_plain)]
+    layers = _pace(standing, rows, x, y, grey, is_plain=is_plain)
     if standing["forecast_cost"] is not None and booked and standing["days_left"]:
         layers += _forecast(standing, booked[-1], rows, x, y, come, is_plain=is_plain)
     rows["booked"] = booked
@@ -70,15 +70,15 @@ def draw(
     )
     names = ["Spent", "Even pace"] + (["Amount"] if is_plain else [])
     shades = [spent, grey] + ([slots[4]] if is_plain else [])
-    if len(layers) > 3:
+    if "come" in rows:
         names.append("Forecast" + (", 80% range" if standing["lower_cost"] is not None else ""))
         shades.append(come)
     charts.legend(names, shades)
     drawing.draw(
         charts.styled(
-            alt.layer(*layers).properties(
-                height=_HEIGHT, padding={"left": 0, "top": 6, "right": 8, "bottom": 0}
-            )
+            drawing.layered(layers),
+            height=_HEIGHT,
+            padding={"left": 0, "top": 6, "right": 8, "bottom": 0},
         ),
         rows,
         key=key,
@@ -107,7 +107,7 @@ def _pace(
     grey: str,
     *,
     is_plain: bool,
-) -> Any:
+) -> list[Any]:
     first, last = standing["period_start"], standing["period_end"]
     end = float(standing["budget_amount"]) if is_plain else 0.0
     rows["pace"] = [{"day": _iso(first), "value": 0.0}, {"day": _iso(last), "value": end}]
@@ -117,14 +117,14 @@ def _pace(
         .encode(x=x, y=y)
     )
     if not is_plain:
-        return line
+        return [line]
     rows["limit"] = [{"value": end}]
     limit = (
         drawing.chart("limit")
         .mark_rule(strokeWidth=1.5, color=palette.slots(charts.theme())[4])
         .encode(y=y)
     )
-    return alt.layer(line, limit)
+    return [line, limit]
 
 
 def _forecast(

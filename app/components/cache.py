@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import streamlit as st
-
 from app.auth.principal import Principal
 from app.components import access
+from app.components.kept import Kept
 from app.queries import execute, listings
 from app.queries.compiler import Statement
 from app.queries.team_costs import as_allocated
-from app.settings import AppSettings
-from astraeus_pipeline.contracts.people import Grant
+from app.settings import app_settings
 
-_SECONDS = AppSettings().cache_seconds
+# Who may see the same share an answer: of the session only its grants are part of the key.
+_cached = Kept(app_settings().cache_seconds, most=500)
+_moment = Kept(5, most=100)
+_version = Kept(5, most=1)
 
 
 def ask(statement: Statement) -> list[dict[str, Any]]:
@@ -31,7 +32,8 @@ def ask_for(who: Principal, statement: Statement) -> list[dict[str, Any]]:
     Raises: DatabaseError.
     """
     asked = as_allocated(statement) if who.is_by_team else statement
-    return _cached(asked.key, data_version(), who.grants, asked, who.session)
+    key = (asked.key, data_version(), who.grants)
+    return _cached.get(key, lambda: execute.run(asked, who.session))
 
 
 def ask_now(statement: Statement) -> list[dict[str, Any]]:
@@ -41,36 +43,16 @@ def ask_now(statement: Statement) -> list[dict[str, Any]]:
     """
     who = access.current()
     asked = as_allocated(statement) if who.is_by_team else statement
-    return _moment(asked.key, who.grants, asked, who.session)
+    key = (asked.key, who.grants)
+    return _moment.get(key, lambda: execute.run(asked, who.session))
 
 
 def data_version() -> str:
     """Return the id of the build that the marts are of; asked anew every few seconds."""
-    return _version()
+    rows = _version.get("", lambda: execute.run(listings.VERSION))
+    return str(rows[0]["invocation_id"]) if rows else "none"
 
 
 def forget() -> None:
     """Ask everything anew, after a person has changed what is shown."""
     _moment.clear()
-
-
-@st.cache_data(ttl=5, max_entries=1, show_spinner=False)
-def _version() -> str:
-    rows = execute.run(listings.VERSION)
-    return str(rows[0]["invocation_id"]) if rows else "none"
-
-
-# Who may see the same share an answer: of the session only its grants are part of the key.
-# Statements are told apart by their text: taking them to pieces takes longer than asking.
-@st.cache_data(ttl=5, max_entries=100, show_spinner=False)
-def _moment(
-    key: str, grants: tuple[Grant, ...], _statement: Statement, _session: str
-) -> list[dict[str, Any]]:
-    return execute.run(_statement, _session)
-
-
-@st.cache_data(ttl=_SECONDS, max_entries=500, show_spinner=False)
-def _cached(
-    key: str, version: str, grants: tuple[Grant, ...], _statement: Statement, _session: str
-) -> list[dict[str, Any]]:
-    return execute.run(_statement, _session)

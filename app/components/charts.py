@@ -76,9 +76,8 @@ def costs(
     if on_pick is not None and not lines:
         chart = chart.add_params(alt.selection_point(name="pick", fields=["group"]))
         options = {"on_select": on_pick, "selection_mode": "pick"}
-    chart = chart.properties(height=height)
     drawing.draw(
-        styled(chart.properties(padding={"left": 0, "top": 6, "right": 4, "bottom": 0})),
+        styled(chart, height=height, padding={"left": 0, "top": 6, "right": 4, "bottom": 0}),
         rows,
         key=key,
         alt_text=alt_text,
@@ -92,7 +91,7 @@ def costs(
         legend=alt.Legend(labelColor=palette.INK[shade], symbolOpacity=1),
     )
     return lambda **more: drawing.whole(
-        styled(chart.encode(color=named), shade).properties(**more), rows
+        styled(chart.encode(color=named), shade, height=height, **more), rows
     )
 
 
@@ -175,10 +174,19 @@ def _rank(order: Sequence[str]) -> str:
     return f"indexof([{names}], datum.group)"
 
 
-def styled(chart: Any, shade: str | None = None) -> Any:
-    """Return the chart with inks that can be read on the background of a theme, or of this one."""
+def styled(drawn: Any, shade: str | None = None, **top: Any) -> dict[str, Any]:
+    """Return a chart, or what `drawing.layered` made, with inks that can be read on a theme.
+
+    `shade` is this theme unless said; `top` are properties of the whole: height, padding, title.
+    """
     shade = shade or theme()
     ink, lines = palette.INK[shade], palette.LINES[shade]
-    return chart.configure_axis(
-        labelColor=ink, titleColor=ink, gridColor=lines, domainColor=lines, tickColor=lines
-    ).configure_view(strokeWidth=0)
+    axis = {
+        "labelColor": ink,
+        "titleColor": ink,
+        "gridColor": lines,
+        "domainColor": lines,
+        "tickColor": lines,
+    }
+    spec = drawn if isinstance(drawn, dict) else drawing.bare(drawn)
+    return {**spec, **top, "config": {"axis": axis, "view": {"strokeWidth": 0}}}

@@ -2,12 +2,12 @@
 
 Altair holds each of its objects against the whole schema of Vega-Lite, and the finished chart once
 more: three quarters of what a chart takes. Rows go beside the chart, by name: Altair neither copies
-them nor guesses their types.
+them nor guesses their types. Looks are `charts.styled`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -25,15 +25,27 @@ def chart(name: str) -> alt.Chart:
     return alt.Chart(alt.NamedData(name))
 
 
-def draw(drawn: Any, rows: Mapping[str, Rows], *, key: str, alt_text: str, **options: Any) -> None:
-    """Draw a chart of `chart`s, with all their rows by name; options as of `st.altair_chart`."""
+def bare(drawn: Any) -> dict[str, Any]:
+    """Return a chart as Vega-Lite, unchecked, without the looks that Altair gives it."""
     spec = drawn.to_dict(validate=False)
+    return {key: spec[key] for key in spec if key not in ("$schema", "config")}
+
+
+def layered(parts: Iterable[Any]) -> dict[str, Any]:
+    """Return charts of `chart` above one another; Altair's own layers copy every part deeply."""
+    return {"layer": [bare(part) for part in parts]}
+
+
+def draw(
+    spec: Mapping[str, Any], rows: Mapping[str, Rows], *, key: str, alt_text: str, **options: Any
+) -> None:
+    """Draw a Vega-Lite chart with all its rows by name; options as of `st.vega_lite_chart`."""
     tables = {name: pa.Table.from_pylist([*each]) for name, each in rows.items()}
     st.vega_lite_chart(
         spec={**spec, "datasets": tables}, key=key, alt=alt_text, width="stretch", **options
     )
 
 
-def whole(drawn: Any, rows: Mapping[str, Rows]) -> dict[str, Any]:
+def whole(spec: Mapping[str, Any], rows: Mapping[str, Rows]) -> dict[str, Any]:
     """Return the chart with its rows inside, for who draws it elsewhere."""
-    return {**drawn.to_dict(validate=False), "datasets": {key: [*of] for key, of in rows.items()}}
+    return {**spec, "datasets": {name: [*each] for name, each in rows.items()}}

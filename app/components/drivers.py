@@ -114,9 +114,9 @@ def _waterfall(currency: str, steps: Sequence[Step]) -> None:
         st.caption("The axis does not begin at zero, so that the drivers can be seen.")
     drawing.draw(
         charts.styled(
-            alt.layer(bars, words).properties(
-                height=30 * len(steps), padding={"left": 0, "top": 4, "right": 4, "bottom": 0}
-            )
+            drawing.layered([bars, words]),
+            height=30 * len(steps),
+            padding={"left": 0, "top": 4, "right": 4, "bottom": 0},
         ),
         {"steps": rows},
         key="drivers",

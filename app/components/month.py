@@ -225,9 +225,9 @@ def _draw(
     charts.legend(names, shades)
     drawing.draw(
         charts.styled(
-            alt.layer(*layers).properties(
-                height=260, padding={"left": 0, "top": 6, "right": 8, "bottom": 0}
-            )
+            drawing.layered(layers),
+            height=260,
+            padding={"left": 0, "top": 6, "right": 8, "bottom": 0},
         ),
         rows,
         key="month_burn",

@@ -10,7 +10,7 @@ import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
 from app.queries.compiler import Statement
-from app.settings import AppSettings
+from app.settings import app_settings
 from astraeus_pipeline.errors import DatabaseError
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import open_database
@@ -53,7 +53,7 @@ _LIMITS: Final = sqlalchemy.text(
 
 
 def _limits(session: str) -> dict[str, str]:
-    return {"session": session, "timeout": f"{int(AppSettings().query_timeout_seconds)}s"}
+    return {"session": session, "timeout": f"{int(app_settings().query_timeout_seconds)}s"}
 
 
 def _explained(error: DBAPIError) -> DatabaseError:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from app.queries.catalog import ACCOUNTS, METRICS, PROVIDER_NAME, Basis, Dimension
 from app.queries.compiler import Statement
-from app.settings import AppSettings
+from app.settings import app_settings
 from astraeus_pipeline.contracts.days import DayRange
 
 PAGE_ROWS: Final = 50
@@ -262,7 +262,7 @@ def _statement(
 ) -> Statement:
     values: dict[str, Any] = {
         **_money_values(query),
-        "owner_tags": [tag.lower() for tag in AppSettings().owner_tags],
+        "owner_tags": [tag.lower() for tag in app_settings().owner_tags],
         "new_days": NEW_DAYS,
         **more,
     }

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from app.settings import AppSettings
+from app.settings import app_settings
 from astraeus_pipeline.contracts import money
 
 # Not "Other": that is a service category of FOCUS itself.
@@ -196,4 +196,4 @@ def open_share(rows: Sequence[dict[str, Any]]) -> Decimal | None:
 
 def is_material(percent: Decimal | None) -> bool:
     """Whether a change is large enough to be coloured."""
-    return percent is not None and abs(percent) >= AppSettings().material_percent
+    return percent is not None and abs(percent) >= app_settings().material_percent
