@@ -96,8 +96,7 @@ def pointed_at(place: Scratch) -> Iterator[None]:
 
 def forget() -> None:
     """Drop what the app has kept: answers, connections."""
-    for kept in (cache._version, cache._cached, cache._moment):
-        kept.clear()
+    cache.forget_all()
     execute.forget_engine()
     store.forget()
 
@@ -135,7 +134,6 @@ def _opened(view: View, user: Mapping[str, str], noted: dict[str, Statement]) ->
     at.run()
     if view.page != "dashboard":
         noted.clear()
-        for kept in (cache._version, cache._cached, cache._moment):
-            kept.clear()
+        cache.forget_all()
         at.switch_page(f"views/{view.page}.py").run()
     return at

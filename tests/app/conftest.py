@@ -136,9 +136,7 @@ def build(database: Database, home: Path) -> None:
 
 def forget() -> None:
     """Drop cached answers and connections: the next question goes to the current database."""
-    cache._version.clear()
-    cache._cached.clear()
-    cache._moment.clear()
+    cache.forget_all()
     execute.forget_engine()
     store.forget()
 
