@@ -37,6 +37,15 @@ _ARGS: Final = [
 ]
 # Streamlit asks for these below the page's own path, where nothing is.
 _KNOWN: Final = ("/_stcore/health", "/_stcore/host-config")
+# The places and sizes of what is shown, and what charts have drawn.
+_LAYOUT: Final = """() => JSON.stringify([
+    ...Array.from(document.querySelectorAll("[data-testid]"), (each) => {
+        const box = each.getBoundingClientRect();
+        return [box.x, box.y, box.width, box.height];
+    }),
+    ...Array.from(document.querySelectorAll("[data-testid=stVegaLiteChart] canvas"), (each) =>
+        each.toDataURL().length),
+])"""
 
 Scheme = Literal["light", "dark"]
 
@@ -97,7 +106,16 @@ class Window:
     def drawn(self) -> None:
         """Wait until the first chart is drawn, which is after the script has ended."""
         self.page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg").first.wait_for()
-        sleep(1.0)  # its scales move once more when the width is known
+        self.still()
+
+    def still(self) -> None:
+        """Wait until nothing has moved for a second: charts move when their width is known."""
+        until, before, since = monotonic() + 60, "", monotonic()
+        while monotonic() < since + 1:
+            assert monotonic() < until, "the page does not come to rest"
+            sleep(0.2)
+            if (now := self.page.evaluate(_LAYOUT)) != before:
+                before, since = now, monotonic()
 
     def check(self) -> None:
         """Fail if anything was asked of another host, or went wrong in the page."""
@@ -122,6 +140,7 @@ def window(
     )
     if name is not None:
         _sign_in(context, name, address)
+    context.set_default_timeout(60_000)  # of a machine that tests share
     opened = Window(context.new_page(), address)
     own = (address, address.replace("http", "ws"), "data:", "blob:")
     opened.page.on(
@@ -165,7 +184,7 @@ def _wrong(said: ConsoleMessage) -> list[str]:
 
 
 def _wait(url: str) -> None:
-    until = monotonic() + 60
+    until = monotonic() + 120
     while True:
         try:
             urllib.request.urlopen(url, timeout=2).close()

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 import pytest
 from playwright.sync_api import Browser
 from psycopg import sql
 
+from app.components.cache import SECONDS_BETWEEN_BUILDS
 from astraeus_pipeline.contracts.people import ROLES
 from astraeus_pipeline.warehouse.engine import Database
 from tests.e2e.browser import Scheme, Window, chromium, needs_chromium, serving, violations, window
@@ -159,9 +161,10 @@ def late(database: Database, account: str, days: int) -> Iterator[None]:
 
 
 def _rebuilt(database: Database) -> None:
-    """Let the app's cache see another build."""
+    """Let there be another build, and wait until the app must have seen it."""
     with database.connect("dbt", autocommit=True) as conn:
         conn.execute("update marts.data_version set invocation_id = gen_random_uuid()::text")
+    sleep(SECONDS_BETWEEN_BUILDS + 1)
 
 
 @contextmanager

@@ -89,10 +89,10 @@ def test_everything_comes_up_heals_and_ends(home: Path) -> None:
     psutil.Process(marks["app"].pid).kill()
     wait_until(
         lambda: _marks(home).get("app", marks["app"]).pid != marks["app"].pid,
-        30,
+        120,
         "the app is started again",
     )
-    wait_until(lambda: answers(f"{addresses['app']}/_stcore/health"), 60, "the app answers again")
+    wait_until(lambda: answers(f"{addresses['app']}/_stcore/health"), 120, "the app answers again")
 
     running = _marks(home)
     astraeus("stop")
