@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.components import access, filters, header, links, states, trace, view_list
 from app.components.cache import ask
@@ -18,17 +20,13 @@ def page(scope: Scope) -> None:
     """Draw the page."""
     slot = header.draw("Trace", scope)
     access.by_account_only()
+    found = None
     with states.guarded("The figure"):
-        query = _query(scope)
-        view_list.draw(slot, "trace", links.fixed(query.days, links.TRACED))
-        links.warn()
-        filters.chips(query, links.TRACED)
-        [figure] = ask(compile_figure(query))
-        if figure["cost"] is None:
-            states.nothing_matches(partial(filters.reset, links.TRACED))
-            return
-        lines = ask(compile_deliveries(query))
-        trace.figure(query, figure, lines)
+        found = _figure(scope, slot)
+    if found is None:
+        return
+    query, figure, lines = found
+    chosen = None
     with st.container(border=True), states.guarded("The deliveries"):
         chosen = trace.deliveries(query, figure, lines)
     if chosen is not None:
@@ -36,6 +34,23 @@ def page(scope: Scope) -> None:
             trace.delivery(query, chosen)
     with st.container(border=True), states.guarded("The charges"):
         trace.charges(query, figure, chosen)
+
+
+def _figure(
+    scope: Scope, slot: DeltaGenerator
+) -> tuple[CostQuery, dict[str, Any], list[dict[str, Any]]] | None:
+    """Draw what is asked and its figure; return both, and the deliveries behind it, if any."""
+    query = _query(scope)
+    view_list.draw(slot, "trace", links.fixed(query.days, links.TRACED))
+    links.warn()
+    filters.chips(query, links.TRACED)
+    [figure] = ask(compile_figure(query))
+    if figure["cost"] is None:
+        states.nothing_matches(partial(filters.reset, links.TRACED))
+        return None
+    lines = ask(compile_deliveries(query))
+    trace.figure(query, figure, lines)
+    return query, figure, lines
 
 
 def _query(scope: Scope) -> CostQuery:

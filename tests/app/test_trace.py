@@ -17,7 +17,7 @@ from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.landing import LandingStore
-from tests.app.conftest import DAYS, THROUGH, ask, user_of
+from tests.app.conftest import DAYS, THROUGH, ask, forget, user_of
 from tests.app.test_pages import ENTRY, metric
 from tests.app.test_pages import run as open_page
 
@@ -115,3 +115,18 @@ def test_nothing_to_trace_and_bad_addresses_are_said(marts: Database) -> None:
     for delivery in ("0", "-1", "x'; drop table raw.deliveries; --", "9" * 40):
         at = open_page("trace", delivery=delivery)
         assert not at.exception and not at.error
+
+
+@pytest.mark.parametrize("mart", ["fct_daily_costs", "fct_deliveries"])
+def test_a_figure_that_cannot_be_shown_has_nothing_behind_it(marts: Database, mart: str) -> None:
+    with marts.connect("dbt", autocommit=True) as conn:
+        conn.execute(f"alter table marts.{mart} rename to away")
+        forget()
+        try:
+            at = open_page("trace", ccy="USD")
+        finally:
+            conn.execute(f"alter table marts.away rename to {mart}")
+            forget()
+    assert not at.exception
+    [error] = at.error
+    assert error.value.startswith("The figure cannot be shown: The marts have not been built yet.")
