@@ -39,8 +39,3 @@ def may(role: Role, permission: Permission) -> bool:
     Raises: KeyError for a permission that is not in the table.
     """
     return ROLES.index(role) >= ROLES.index(PERMISSIONS[permission])
-
-
-def permissions_of(role: Role) -> tuple[Permission, ...]:
-    """Return all that a role may do, in the table's order."""
-    return tuple(each for each in PERMISSIONS if may(role, each))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import streamlit as st
 
 from app.auth.permissions import Permission
 from app.components import access, cache, formats
 from astraeus_pipeline.errors import AstraeusError
-
-NEXT_BUILD: Final = "It counts from the next build."
 
 
 def actor(permission: Permission) -> str:

@@ -145,15 +145,6 @@ def running(points: Sequence[Decimal | None]) -> list[Decimal | None]:
     return out
 
 
-def open_line(rows: Sequence[dict[str, Any]], steps: Sequence[date]) -> list[Decimal | None]:
-    """Return the percentage of each period's cost that is not final, None where there is none."""
-    shares = {
-        row["period"]: row["open_cost"] * _HUNDRED / row["cost"] if row["cost"] else None
-        for row in rows
-    }
-    return [shares.get(step) for step in steps]
-
-
 def ordered(cells: Sequence[dict[str, Any]], order: Sequence[str]) -> list[str]:
     """Return the groups that the cells have in a given order, then the rest, OTHER last."""
     shown = {cell["group"] for cell in cells}

@@ -46,9 +46,6 @@ def digest_text(rows: int, combined: int) -> str:
     return f"{rows}:{combined % 2**64:016x}"
 
 
-EMPTY: Final = digest_text(0, 0)
-
-
 @cache
 def _salt(name: str) -> np.uint64:
     hashed = pd.util.hash_array(np.array([name], dtype=object), categorize=False)

@@ -86,4 +86,4 @@ def test_swapped_columns_differ() -> None:
 
 
 def test_empty_digest_is_that_of_no_rows() -> None:
-    assert digest.EMPTY == "0:0000000000000000"
+    assert digest.digest_text(0, 0) == "0:0000000000000000"
