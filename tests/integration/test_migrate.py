@@ -7,12 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import alembic.command
 import psycopg
 import pytest
 import sqlalchemy
+from alembic.config import Config
 
 from astraeus_pipeline.errors import DatabaseError
-from astraeus_pipeline.warehouse import embedded
+from astraeus_pipeline.warehouse import embedded, migrations
 from astraeus_pipeline.warehouse.engine import ROLES, Database
 from astraeus_pipeline.warehouse.migrate import is_migrated, migrate
 
@@ -92,6 +94,25 @@ def test_an_upgrade_that_only_adds_raw_tables_or_columns_is_seen(
     assert is_migrated(database)
     with database.connect("loader", autocommit=True) as conn:
         conn.execute(older)  # type: ignore[arg-type] # a literal of this test
+    assert not is_migrated(database)
+    migrate(database)
+    assert is_migrated(database)
+
+
+def test_every_migration_can_be_taken_back_and_applied_again(
+    superuser: psycopg.Connection,
+) -> None:
+    superuser.execute("create role chief login createrole createdb password 'chief-canary'")
+    superuser.execute("create database taken owner chief")
+    database = as_user(superuser, "chief", "chief-canary", "taken")
+    migrate(database)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    engine = sqlalchemy.create_engine(database.url("admin"), poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.downgrade(config, "base")
+        connection.commit()
     assert not is_migrated(database)
     migrate(database)
     assert is_migrated(database)
