@@ -92,6 +92,9 @@ def compile_costs(query: CostQuery) -> Statement:
     """
     by_day = compile_by_day(query)
     asked = _asked(query)
+    if query.source == "allocated" and rollups.is_of_bearers(asked):
+        source = _source(rollups.OF_BEARERS, asked)
+        return replace(_of_another_mart(query, source), by_day=by_day)
     dimension = rollups.dimension_of(asked)
     if dimension is None:
         return by_day
@@ -115,7 +118,7 @@ def compile_by_day(query: CostQuery, *more: str) -> Statement:
     dimensions that no mart has together.
     """
     if query.source != "daily":
-        return _of_another_mart(query)
+        return _of_another_mart(query, SOURCES[query.source])
     condition, parameters = slice_of(query)
     groups = _groups(query, parameters, GRAINS)
     source = _source("marts.fct_daily_costs", _asked(query))
@@ -254,8 +257,8 @@ TAG_KEYS: Final = Statement(
 )
 
 
-def _of_another_mart(query: CostQuery) -> Statement:
-    """Return the statement of costs by a tag, or by who bears them.
+def _of_another_mart(query: CostQuery, source: str) -> Statement:
+    """Return the statement of costs by a tag, or by who bears them, of a `source` named `costs`.
 
     Columns out are those of daily costs; a day is final where all of its account's costs are.
     """
@@ -274,7 +277,7 @@ def _of_another_mart(query: CostQuery) -> Statement:
         "bool_and(costs.is_final) as is_final",
         "count(distinct costs.usage_date) as days",
     ]
-    sql = f"select {', '.join(select)} from {SOURCES[query.source]} where {condition}"  # noqa: S608 - names of the catalogue
+    sql = f"select {', '.join(select)} from {source} where {condition}"  # noqa: S608 - names of the catalogue
     if groups:
         positions = ", ".join(str(number) for number in range(1, len(groups) + 1))
         sql += f" group by {positions} order by {positions}"
@@ -284,12 +287,11 @@ def _of_another_mart(query: CostQuery) -> Statement:
 def _members_of_another_mart(dimension: Dimension, currency: str, tag: Tag | None) -> Statement:
     parameters: dict[str, Any] = {"currency": currency, "missing": dimension.missing}
     column = _column(dimension, parameters, tag)
-    sql = (
-        f"select coalesce({column}, :missing) as member from {MEMBERS[dimension.source]}"  # noqa: S608 - names of the catalogue
-        " where costs.billing_currency = :currency"
-        " group by 1 order by sum(abs(costs.billed_cost)) desc, 1"
-    )
-    return Statement(sql, tuple(sorted(parameters.items())))
+    values = tuple(sorted(parameters.items()))
+    by_day = Statement(_members(column, MEMBERS[dimension.source], ""), values)
+    if dimension.source != "allocated":
+        return by_day
+    return Statement(_members(column, f"{rollups.OF_BEARERS} as costs", ""), values, by_day)
 
 
 def _of_tag(query: CostQuery, parameters: dict[str, Any]) -> list[str]:

@@ -1,8 +1,9 @@
-"""Where a question about costs finds few rows: in fct_costs_by_dimension, by day, week or month.
+"""Where a question about costs finds few rows: in sums by one dimension, or by who bears them.
 
 A question that tells apart, by groups and filters, at most one dimension beside provider and
-account is answered from there: whole weeks or months by rows of their own, the days around them by
-theirs.
+account is answered from fct_costs_by_dimension: whole weeks or months by rows of their own, the
+days around them by theirs. One that tells apart teams, cost centers and environments alone is
+answered from fct_daily_team_costs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ TABLE: Final = "marts.fct_costs_by_dimension"
 # The dimensions of the catalogue that it has; of every account, so accounts and providers are free.
 ROLLED: Final = frozenset({"category", "service", "sub_account", "region", "charge"})
 _FREE: Final = frozenset({"provider", "account"})
+OF_BEARERS: Final = "marts.fct_daily_team_costs"
+_BEARERS: Final = frozenset({"team", "cost_center", "environment"})
 PERIODS: Final[dict[Grain, str]] = {
     "day": "costs.period_start",
     "week": "date_trunc('week', costs.period_start)::date",
@@ -31,6 +34,11 @@ def dimension_of(asked: Iterable[str]) -> str | None:
     if not own:
         return "account"
     return own.pop() if len(own) == 1 and own <= ROLLED else None
+
+
+def is_of_bearers(asked: Iterable[str]) -> bool:
+    """Whether the rows by who bears costs tell all of these apart."""
+    return set(asked) <= _BEARERS | _FREE
 
 
 def column_of(key: str, column: str) -> str:

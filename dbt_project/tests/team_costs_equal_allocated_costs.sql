@@ -1,5 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'fct_daily_team_costs'}}}) }}
--- Costs by team are the allocated costs to the last decimal, team by team, on every day just built.
+-- Costs by who bears them are the allocated costs to the last decimal, one by one, on every day just
+-- built.
 with
 
 days as (
@@ -17,6 +18,8 @@ allocated as (
 sums_of_teams as (
     select
         team,
+        cost_center,
+        environment,
         account_id,
         billing_currency,
         usage_date,
@@ -25,12 +28,14 @@ sums_of_teams as (
         sum(effective_cost) as effective_cost,
         sum(billed_cost) as billed_cost
     from by_team
-    group by 1, 2, 3, 4
+    group by 1, 2, 3, 4, 5, 6
 ),
 
 sums_of_allocated as (
     select
         team,
+        cost_center,
+        environment,
         account_id,
         billing_currency,
         usage_date,
@@ -39,7 +44,7 @@ sums_of_allocated as (
         sum(effective_cost) as effective_cost,
         sum(billed_cost) as billed_cost
     from allocated
-    group by 1, 2, 3, 4
+    group by 1, 2, 3, 4, 5, 6
 )
 
 (select * from sums_of_teams except select * from sums_of_allocated)

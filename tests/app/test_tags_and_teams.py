@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from app.components import formats
 from app.queries import periods, tables
 from app.queries.catalog import DIMENSIONS, Tag
-from app.queries.compiler import TAG_KEYS, CostQuery, compile_costs
+from app.queries.compiler import TAG_KEYS, CostQuery, compile_costs, compile_members
+from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import DAYS, THROUGH, ask, forget
 from tests.app.test_budgets_page import sql
 from tests.app.test_pages import metric, run, total
+from tests.fixtures.parsed import parsed_for, run_dbt
 
 pytestmark = pytest.mark.integration
 MONTH = periods.period("Month to date", THROUGH)
 
 
 @pytest.fixture(scope="module")
-def shared(marts: Database) -> Database:
-    """Half of a service is one team's, and another is another's."""
+def shared(marts: Database, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """A service is one team's, and another is another's; summed by dbt as after any build."""
     with marts.connect("dbt", autocommit=True) as conn:
         conn.execute(
             "update marts.fct_daily_allocated_costs set team = case service_name"
             " when 'Service B' then 'shop' when 'Service C' then 'data' end,"
             " cost_center = case service_name when 'Service B' then '100' end"
         )
+    summed = ("run", "--full-refresh", "--select", "fct_daily_team_costs")
+    results = run_dbt(parsed_for(marts), tmp_path_factory.mktemp("target"), summed).results
+    assert {str(each.status) for each in results} == {"success"}
     forget()
     return marts
 
@@ -127,6 +135,41 @@ def test_costs_by_who_bears_them_are_all_costs(shared: Database) -> None:
     assert "Follow this number" not in [each.proto.label for each in at.get("page_link")]
     at = run("costs", by="Team")
     assert "Follow this number" in [each.proto.label for each in at.get("page_link")]
+
+
+bearers = st.lists(
+    st.sampled_from(("team", "cost_center", "environment", "account", "provider")), unique=True
+)
+bearing = st.builds(
+    CostQuery,
+    st.integers(-5, 70).map(lambda day: DayRange(DAYS.first, DAYS.first + timedelta(days=day + 5))),
+    st.sampled_from(("USD", "EUR")),
+    st.sampled_from(("billed", "effective", "list", "contracted")),
+    bearers.map(tuple),
+    st.sampled_from((None, "day", "week", "month")),
+    st.sampled_from(
+        (
+            (),
+            (("team", ("shop", "Unallocated")),),
+            (("cost_center", ("100",)), ("provider", ("Acme",))),
+        )
+    ),
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(query=bearing)
+def test_sums_by_who_bears_costs_answer_as_the_allocated_costs_do(
+    shared: Database, query: CostQuery
+) -> None:
+    statement = compile_costs(query)
+    if {*query.group_by, *dict(query.filters)} & {"team", "cost_center", "environment"}:
+        assert "fct_daily_team_costs" in statement.sql and statement.by_day
+        assert ask(statement) == ask(statement.by_day)
+    members = compile_members("team", "USD")
+    assert members.by_day and ask(members) == ask(members.by_day)
 
 
 def test_tags_and_teams_at_once_are_a_sentence(shared: Database) -> None:

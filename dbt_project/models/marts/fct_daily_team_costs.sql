@@ -12,22 +12,41 @@
     )
 }}
 
--- grain: one row per team, account, billing currency and UTC day; what no team bears is a row of its
--- own, so that the sums are the whole bill
+-- grain: one row per team, cost centre, environment, account, billing currency, UTC day and whether it
+-- is final; what nobody bears is a row of its own, so that the sums are the whole bill
 with
+
+-- a day of a billing month is final where all of its account's costs are
+finality as (
+    select
+        daily.account_id,
+        daily.usage_date,
+        daily.billing_period,
+        bool_and(daily.is_final) as is_final
+    from {{ ref('fct_daily_costs') }} as daily
+    group by 1, 2, 3
+),
 
 summed as (
     select
         costs.team,
+        costs.cost_center,
+        costs.environment,
         costs.account_id,
         costs.billing_currency,
         costs.usage_date,
+        coalesce(finality.is_final, false) as is_final,
         sum(costs.list_cost) as list_cost,
         sum(costs.contracted_cost) as contracted_cost,
         sum(costs.effective_cost) as effective_cost,
         sum(costs.billed_cost) as billed_cost
     from {{ ref('fct_daily_allocated_costs') }} as costs
-    group by 1, 2, 3, 4
+    left join finality
+        on
+            finality.account_id = costs.account_id
+            and finality.usage_date = costs.usage_date
+            and finality.billing_period = costs.billing_period
+    group by 1, 2, 3, 4, 5, 6, 7
 )
 
 {{ by_changed_day('summed') }}
