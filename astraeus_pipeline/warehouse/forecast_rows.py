@@ -89,14 +89,18 @@ def write(
     summary: Summary,
 ) -> None:
     """Forecast the series from their last settled day, and backtest them; keep and count both."""
+    # Without statistics the planner loops over all costs for each row that is said.
     conn.execute("create index on spent (series_key, usage_date)")
+    conn.execute("analyze spent")
     outlook = look_ahead(costs, last)
     past, scales = backtest(costs, last, floors)
     conn.execute(_SAID)
     with conn.cursor() as cursor, cursor.copy("copy said from stdin") as copy:
         for row in _rows(keys, outlook, scales, past):
             copy.write_row(row)
+    conn.execute("analyze said")
     conn.execute(_SUMS)
+    conn.execute("analyze sums")
     kept = conn.execute(_KEEP, {"last": last, "method": METHOD})
     errors = conn.execute(_KEEP_ERRORS)
     summary.series += len(keys)

@@ -31,6 +31,16 @@
     {%- endfor -%}
 {%- endmacro %}
 
+{# The cost that a rule is about. #}
+{% macro cost_of_type(rules, costs) -%}
+    case {{ rules }}.cost_type
+        when 'billed' then {{ costs }}.billed_cost
+        when 'list' then {{ costs }}.list_cost
+        when 'contracted' then {{ costs }}.contracted_cost
+        else {{ costs }}.effective_cost
+    end
+{%- endmacro %}
+
 {# The worst state that days are in, from its rank: a sum is as final as its least final day. #}
 {% macro state_rank(state) -%}
     case {{ state }} when 'partial' then 1 when 'estimated' then 2 when 'final' then 3 when 'invoiced' then 4 end

@@ -9,10 +9,6 @@
         select * from budget_periods
     ),
 
-    costs as (
-        select * from budget_costs
-    ),
-
     rules as (
         select * from {{ ref('provider_rules') }}
     ),
@@ -26,13 +22,8 @@
     ),
 
     months_of_costs as (
-        select
-            costs.budget_id,
-            costs.account_id,
-            date_trunc('month', costs.usage_date)::date as month,
-            bool_or(costs.cost <> costs.effective_cost) as differs
-        from costs
-        group by costs.budget_id, costs.account_id, date_trunc('month', costs.usage_date)
+        select * from budget_sums
+        where usage_date is null
     ),
 
     days as (
@@ -50,14 +41,14 @@
     months_of_days as (
         select
             days.account_id,
-            date_trunc('month', days.usage_date)::date as month,
+            date_trunc('month', days.usage_date::timestamp)::date as month,
             max(days.usage_date) filter (where days.state <> 'missing') as data_through,
             max(days.usage_date) filter (where days.state not in ('missing', 'partial')) as settled_through,
             count(*) filter (where days.state = 'missing' and days.is_due) as missing_days,
             count(*) filter (where days.state = 'partial') as partial_days,
             count(*) filter (where days.state = 'estimated') as estimated_days
         from days
-        group by days.account_id, date_trunc('month', days.usage_date)
+        group by days.account_id, date_trunc('month', days.usage_date::timestamp)
     ),
 
     in_scope as (
@@ -137,7 +128,7 @@
             when known.as_of is not null
                 then
                     least(
-                        (date_trunc('month', known.as_of + 1) + interval '4 months')::date - 1,
+                        (date_trunc('month', (known.as_of + 1)::timestamp) + interval '4 months')::date - 1,
                         known.period_end
                     )
         end as known_through

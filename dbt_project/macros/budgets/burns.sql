@@ -7,13 +7,8 @@
     ),
 
     costs as (
-        select
-            days.budget_id,
-            days.billing_currency,
-            days.usage_date,
-            sum(days.cost) as cost
-        from budget_costs as days
-        group by days.budget_id, days.billing_currency, days.usage_date
+        select * from budget_sums
+        where account_id is null
     )
 
     select

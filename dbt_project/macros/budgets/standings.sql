@@ -48,15 +48,16 @@
         group by burns.budget_id, burns.period_start
     ),
 
-    -- by month before by period: most budgets have none of these, and costs are many
+    -- by month before by period: most budgets have none of these, and days are many
     others as (
         select distinct
             costs.budget_id,
             costs.billing_currency,
-            date_trunc('month', costs.usage_date)::date as month
-        from budget_costs as costs
+            date_trunc('month', costs.usage_date::timestamp)::date as month
+        from budget_sums as costs
         inner join {{ source('app', 'budgets') }} as budgets
             on budgets.id = costs.budget_id and budgets.billing_currency <> costs.billing_currency
+        where costs.account_id is null
     ),
 
     currencies as (

@@ -142,8 +142,16 @@
     is named, and so is an ephemeral model.
 #}
 {% macro budget_steps() %}
-budget_costs as (
+budget_costs_not_yet_built as materialized (
+    {{ budget_costs_not_yet_built() }}
+),
+
+budget_costs as not materialized (
     {{ budget_costs() }}
+),
+
+budget_sums as materialized (
+    {{ budget_sums() }}
 ),
 
 budget_periods as (

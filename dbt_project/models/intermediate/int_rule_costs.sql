@@ -10,13 +10,17 @@ rules as (
             when every.grain = 'day' then interval '28 days'
             when every.grain = 'week' then interval '7 days'
             else interval '1 month'
-        end)::date as read_from
+        end)::date as read_from,
+        -- what a rule tells apart beside providers and accounts, by its filters and its split
+        array(
+            select jsonb_object_keys(every.filters)
+            union
+            select every.split_by where every.split_by is not null
+            except
+            select unnest(array['provider', 'account'])
+        ) as told_apart
     from {{ ref('int_alert_rules') }} as every
     where every.kind in ('cost_amount', 'cost_change')
-),
-
-costs as (
-    select * from {{ ref('fct_daily_costs') }}
 ),
 
 accounts as (
@@ -33,7 +37,44 @@ freshness as (
     where dataset = 'costs'
 ),
 
-matched as (
+-- one dimension at most: the few rows that have it as `member`
+by_dimension as (
+    select
+        rules.rule_id,
+        case rules.split_by
+            when 'provider' then accounts.provider_label
+            when 'account' then costs.account_id
+            when 'category' then coalesce(costs.member, 'No category')
+            when 'sub_account' then coalesce(costs.member, 'No sub account')
+            when 'region' then coalesce(costs.member, 'No region')
+            when 'service' then costs.member
+            when 'charge' then costs.member
+        end as member,
+        costs.account_id,
+        costs.period_start as usage_date,
+        {{ cost_of_type('rules', 'costs') }} as cost
+    from rules
+    inner join {{ ref('fct_costs_by_dimension') }} as costs
+        on
+            costs.dimension = coalesce(rules.told_apart[1], 'account')
+            and costs.grain = 'day'
+            and costs.period_start >= rules.read_from
+            and costs.billing_currency = rules.billing_currency
+    left join accounts on accounts.account_id = costs.account_id
+    where
+        cardinality(rules.told_apart) <= 1
+        {{ passes('rules', {
+            'provider': 'accounts.provider_label',
+            'account': 'costs.account_id',
+            'category': "coalesce(costs.member, 'No category')",
+            'sub_account': "coalesce(costs.member, 'No sub account')",
+            'region': "coalesce(costs.member, 'No region')",
+            'service': 'costs.member',
+            'charge': 'costs.member'
+        }) }}
+),
+
+by_several as (
     select
         rules.rule_id,
         case rules.split_by
@@ -47,20 +88,13 @@ matched as (
         end as member,
         costs.account_id,
         costs.usage_date,
-        sum(
-            case rules.cost_type
-                when 'billed' then costs.billed_cost
-                when 'list' then costs.list_cost
-                when 'contracted' then costs.contracted_cost
-                else costs.effective_cost
-            end
-        ) as cost
+        {{ cost_of_type('rules', 'costs') }} as cost
     from rules
-    inner join costs
+    inner join {{ ref('fct_daily_costs') }} as costs
         on costs.usage_date >= rules.read_from and costs.billing_currency = rules.billing_currency
     left join accounts on accounts.account_id = costs.account_id
     where
-        true
+        cardinality(rules.told_apart) > 1
         {{ passes('rules', {
             'provider': 'accounts.provider_label',
             'category': "coalesce(costs.service_category, 'No category')",
@@ -70,6 +104,20 @@ matched as (
             'region': "coalesce(costs.region_id, 'No region')",
             'charge': 'costs.charge_category'
         }) }}
+),
+
+matched as (
+    select
+        found.rule_id,
+        found.member,
+        found.account_id,
+        found.usage_date,
+        sum(found.cost) as cost
+    from (
+        select * from by_dimension
+        union all
+        select * from by_several
+    ) as found
     group by 1, 2, 3, 4
 )
 
