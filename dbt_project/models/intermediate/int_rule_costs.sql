@@ -15,7 +15,8 @@ rules as (
         array(
             select jsonb_object_keys(every.filters)
             union
-            select every.split_by where every.split_by is not null
+            select every.split_by
+            where every.split_by is not null
             except
             select unnest(array['provider', 'account'])
         ) as told_apart
