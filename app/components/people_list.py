@@ -34,7 +34,8 @@ def draw() -> None:
     _new_link()
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(f"{sum(each.is_active for each in known)} people", anchor=False)
+            active = sum(each.is_active for each in known)
+            st.subheader("1 person" if active == 1 else f"{active} people", anchor=False)
             st.space("stretch")
             st.button(
                 "Add a person",

@@ -102,10 +102,10 @@ def compile_costs(query: CostQuery) -> Statement:
     conditions = [
         rollups.condition(query.days, query.grain, dimension, parameters),
         "costs.billing_currency = :currency",
-        *conditions_of(query.filters, parameters, rollups.column_of),
+        *conditions_of(query.filters, parameters, rollups.columns_of(dimension)),
     ]
     source = _source(rollups.TABLE, asked)
-    groups = _groups(query, parameters, rollups.PERIODS, rollups.column_of)
+    groups = _groups(query, parameters, rollups.PERIODS, rollups.columns_of(dimension))
     return replace(_summed(query, source, conditions, groups, parameters), by_day=by_day)
 
 
@@ -234,7 +234,7 @@ def compile_members(key: str, currency: str, tag: Tag | None = None) -> Statemen
         return by_day
     # Months are enough to know what there is.
     sql = _members(
-        rollups.column_of(key, dimension.column),
+        rollups.columns_of(rolled)(key, dimension.column),
         _source(rollups.TABLE, asked),
         " and costs.dimension = :dimension and costs.grain = 'month'",
     )

@@ -1,14 +1,14 @@
 """Where a question about costs finds few rows: in sums by one dimension, or by who bears them.
 
 A question that tells apart, by groups and filters, at most one dimension beside provider and
-account is answered from fct_costs_by_dimension: whole weeks or months by rows of their own, the
-days around them by theirs. One that tells apart teams, cost centers and environments alone is
-answered from fct_daily_team_costs.
+account (or services within categories) is answered from fct_costs_by_dimension: whole weeks or
+months by rows of their own, the days around them by theirs. One that tells apart teams, cost
+centers and environments alone is answered from fct_daily_team_costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import Any, Final, Literal
 
@@ -33,6 +33,8 @@ def dimension_of(asked: Iterable[str]) -> str | None:
     own = set(asked) - _FREE
     if not own:
         return "account"
+    if own == {"service", "category"}:
+        return "service"
     return own.pop() if len(own) == 1 and own <= ROLLED else None
 
 
@@ -41,9 +43,15 @@ def is_of_bearers(asked: Iterable[str]) -> bool:
     return set(asked) <= _BEARERS | _FREE
 
 
-def column_of(key: str, column: str) -> str:
-    """Return where a dimension of the catalogue stands in the rows, by its `column` elsewhere."""
-    return "costs.member" if key in ROLLED else column
+def columns_of(dimension: str) -> Callable[[str, str], str]:
+    """Return where dimensions of the catalogue stand in its rows: by key and `column` elsewhere."""
+
+    def column_of(key: str, column: str) -> str:
+        if key == dimension:
+            return "costs.member" if key in ROLLED else column
+        return column
+
+    return column_of
 
 
 def condition(

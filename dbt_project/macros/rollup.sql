@@ -3,18 +3,21 @@
     changed day changes its own rows and those of the week and the month that it lies in; these are
     summed again from rows of days, of which a month has a few thousand.
 #}
-{# Each row of a relation once per dimension, with what it has there as `member`. #}
+{#
+    Each row of a relation once per dimension, with what it has there as `member`; of a service also
+    its category, since one is looked at within the other.
+#}
 {% macro by_dimension(relation) %}
     {{ relation }}
     cross join lateral (
         values
-        ('account', null::text),
-        ('category', {{ relation }}.service_category),
-        ('service', {{ relation }}.service_name),
-        ('sub_account', {{ relation }}.sub_account_id),
-        ('region', {{ relation }}.region_id),
-        ('charge', {{ relation }}.charge_category)
-    ) as dimensions (dimension, member)
+        ('account', null::text, null::text),
+        ('category', {{ relation }}.service_category, null),
+        ('service', {{ relation }}.service_name, {{ relation }}.service_category),
+        ('sub_account', {{ relation }}.sub_account_id, null),
+        ('region', {{ relation }}.region_id, null),
+        ('charge', {{ relation }}.charge_category, null)
+    ) as dimensions (dimension, member, service_category)
 {% endmacro %}
 
 {# Pre-hook, after open_increment with keeps_rows: note the periods that changed, delete their rows. #}

@@ -15,6 +15,7 @@ expected_days as (
     select
         dimensions.dimension,
         dimensions.member,
+        dimensions.service_category,
         daily.account_id,
         daily.billing_currency,
         daily.is_final,
@@ -25,13 +26,14 @@ expected_days as (
         sum(daily.billed_cost) as billed_cost,
         sum(daily.charges)::bigint as charges
     from {{ by_dimension('daily') }}
-    group by 1, 2, 3, 4, 5, 6
+    group by 1, 2, 3, 4, 5, 6, 7
 ),
 
 days as (
     select
         costs.dimension,
         costs.member,
+        costs.service_category,
         costs.account_id,
         costs.billing_currency,
         costs.is_final,
@@ -63,6 +65,7 @@ expected_periods as (
         periods.grain,
         costs.dimension,
         costs.member,
+        costs.service_category,
         costs.account_id,
         costs.billing_currency,
         costs.is_final,
@@ -79,7 +82,7 @@ expected_periods as (
             and costs.grain = 'day'
             and costs.period_start >= periods.period_start
             and costs.period_start < periods.period_start + ('1 ' || periods.grain)::interval
-    group by 1, 2, 3, 4, 5, 6, 7
+    group by 1, 2, 3, 4, 5, 6, 7, 8
 ),
 
 sums_of_periods as (
@@ -87,6 +90,7 @@ sums_of_periods as (
         costs.grain,
         costs.dimension,
         costs.member,
+        costs.service_category,
         costs.account_id,
         costs.billing_currency,
         costs.is_final,

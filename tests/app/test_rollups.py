@@ -94,7 +94,9 @@ def _begins(unit: str, day: date) -> bool:
 def test_two_dimensions_are_asked_of_the_daily_costs_and_so_is_what_teams_see() -> None:
     one = CostQuery(DAYS, "USD", group_by=("account",), filters=(("service", ("A",)),))
     two = CostQuery(DAYS, "USD", group_by=("region",), filters=(("service", ("A",)),))
+    within = CostQuery(DAYS, "USD", group_by=("service",), filters=(("category", ("A",)),))
     assert rollups.TABLE in compile_costs(one).sql
+    assert rollups.TABLE in compile_costs(within).sql
     assert rollups.TABLE not in compile_costs(two).sql
     assert as_allocated(compile_costs(one)) == as_allocated(compile_by_day(one))
     assert rollups.TABLE not in as_allocated(compile_costs(one)).sql

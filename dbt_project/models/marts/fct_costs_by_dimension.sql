@@ -12,8 +12,9 @@
     )
 }}
 
--- grain: one row per grain (day, week, month), dimension, member, account, billing currency, whether
--- it is final, and period. Each dimension alone is the whole bill: never sum across them.
+-- grain: one row per grain (day, week, month), dimension, member (of services: and category), account,
+-- billing currency, whether it is final, and period. Each dimension alone is the whole bill: never
+-- sum across them.
 with
 
 summed as (
@@ -22,6 +23,7 @@ summed as (
         costs.usage_date,
         dimensions.dimension,
         dimensions.member,
+        dimensions.service_category,
         costs.billing_currency,
         costs.is_final,
         sum(costs.list_cost) as list_cost,
@@ -30,7 +32,7 @@ summed as (
         sum(costs.billed_cost) as billed_cost,
         sum(costs.charges)::bigint as charges
     from {{ ref('fct_daily_costs') }} as {{ by_dimension('costs') }}
-    group by 1, 2, 3, 4, 5, 6
+    group by 1, 2, 3, 4, 5, 6, 7
 ),
 
 changed_days as materialized (
@@ -46,6 +48,7 @@ days as (
         standing.period_start as usage_date,
         standing.dimension,
         standing.member,
+        standing.service_category,
         standing.billing_currency,
         standing.is_final,
         standing.list_cost,
@@ -71,6 +74,7 @@ periods as (
         in_periods.grain,
         in_periods.dimension,
         in_periods.member,
+        in_periods.service_category,
         in_periods.account_id,
         in_periods.billing_currency,
         in_periods.is_final,
@@ -86,13 +90,14 @@ periods as (
             changed.account_id = in_periods.account_id
             and changed.grain = in_periods.grain
             and changed.period_start = in_periods.period_start
-    group by 1, 2, 3, 4, 5, 6, 7
+    group by 1, 2, 3, 4, 5, 6, 7, 8
 )
 
 select
     'day' as grain,
     changed_days.dimension,
     changed_days.member,
+    changed_days.service_category,
     changed_days.account_id,
     changed_days.billing_currency,
     changed_days.is_final,
