@@ -21,6 +21,7 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
+    TimeoutError,
     sync_playwright,
 )
 
@@ -46,6 +47,9 @@ _LAYOUT: Final = """() => JSON.stringify([
     ...Array.from(document.querySelectorAll("[data-testid=stVegaLiteChart] canvas"), (each) =>
         each.toDataURL().length),
 ])"""
+_FITS: Final = """() => [
+    document.scrollingElement, document.querySelector("[data-testid=stMain]")
+].every((each) => each.scrollWidth <= each.clientWidth)"""
 
 Scheme = Literal["light", "dark"]
 
@@ -99,6 +103,30 @@ class Window:
         self.settle()
         return self.page
 
+    def turn_to(self, title: str) -> None:
+        """Go to a page by its link in the sidebar, and wait until it is drawn."""
+        self.page.get_by_test_id("stSidebarNavLink").filter(has_text=title).click()
+        self.page.get_by_role("heading", name=title, exact=True).wait_for()
+        self.settle()
+
+    def resize(self, width: int) -> None:
+        """Make the window this wide, and wait until the page has taken it."""
+        self.page.set_viewport_size({"width": width, "height": 1500})
+        self.still(0.5)
+
+    def has_sidebar(self) -> bool:
+        """Say whether the sidebar is open."""
+        box = self.page.get_by_test_id("stSidebar").bounding_box()
+        return box is not None and box["x"] >= 0 and box["width"] > 0
+
+    def fits(self) -> bool:
+        """Say whether neither the page nor what scrolls in it comes to be wider than its room."""
+        try:
+            self.page.wait_for_function(_FITS, timeout=10_000)
+        except TimeoutError:
+            return False
+        return True
+
     def settle(self) -> None:
         """Wait until the script has ended."""
         settled(self.page)
@@ -108,10 +136,10 @@ class Window:
         self.page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg").first.wait_for()
         self.still()
 
-    def still(self) -> None:
-        """Wait until nothing has moved for a second: charts move when their width is known."""
+    def still(self, seconds: float = 1.0) -> None:
+        """Wait until nothing has moved for so long: charts move when their width is known."""
         until, before, since = monotonic() + 60, "", monotonic()
-        while monotonic() < since + 1:
+        while monotonic() < since + seconds:
             assert monotonic() < until, "the page does not come to rest"
             sleep(0.2)
             if (now := self.page.evaluate(_LAYOUT)) != before:
