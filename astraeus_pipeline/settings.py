@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import platformdirs
 from pydantic import Field, SecretStr, field_validator
@@ -54,8 +54,6 @@ class Settings(BaseSettings):
         default=None,
         description="Dagster's web server: links to runs lead there, the app asks it for days",
     )
-    executor: Literal["in_process", "multiprocess"] = "in_process"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("home")
     @classmethod

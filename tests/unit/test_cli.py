@@ -65,7 +65,7 @@ def test_a_wrong_database_url_is_one_sentence_and_a_next_step(
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("ASTRAEUS_LOG_LEVEL", "canary", "ASTRAEUS_LOG_LEVEL cannot be used"),
+        ("ASTRAEUS_LANDING_OPTIONS", '{"region": ["canary"]}', "ASTRAEUS_LANDING_OPTIONS cannot"),
         ("ASTRAEUS_LANDING_OPTIONS", "{canary", "ASTRAEUS_LANDING_OPTIONS cannot be used"),
         ("ASTRAEUS_HOME", "/dev/null/home", "Not a directory"),
     ],
