@@ -133,7 +133,7 @@ def _as_text(rows: Sequence[Raised]) -> None:
             {
                 "Alert": formats.escaped(f"{row.about}: {row.found}"),
                 "Severity": _SEVERITIES[row.alert.severity][0],
-                "Raised": f"{formats.day(row.alert.raised_at)} {row.alert.raised_at:%H:%M}",
+                "Raised": formats.moment(row.alert.raised_at),
                 "Rule": formats.escaped(row.alert.rule_name),
                 "State": row.state.capitalize(),
                 "Messages": formats.escaped(_messages(row.fates)),
@@ -222,9 +222,9 @@ def _fates(fates: Sequence[Sent]) -> None:
 def _fate(fate: Sent) -> str:
     parts = []
     if fate.sent_at is not None:
-        parts.append(f"Taken {_moment(fate.sent_at)}.")
+        parts.append(f"Taken {formats.moment(fate.sent_at)} UTC.")
     elif fate.state in ("pending", "failed"):
-        parts.append(f"Leaves {_moment(fate.next_attempt_at)}, while Dagster runs.")
+        parts.append(f"Leaves {formats.moment(fate.next_attempt_at)} UTC, while Dagster runs.")
     if fate.kind != "alert":
         parts.append("Together with others in one message.")
     if fate.last_error:
@@ -232,10 +232,6 @@ def _fate(fate: Sent) -> str:
     if fate.is_repeat_possible:
         parts.append("It may arrive twice: an attempt ended without an answer.")
     return " ".join(parts)
-
-
-def _moment(value: Any) -> str:
-    return f"{formats.day(value)} {value:%H:%M} UTC"
 
 
 def _say(row: Raised) -> None:

@@ -174,4 +174,4 @@ def _range(row: dict[str, Any]) -> str:
 
 
 def _moment(value: Any) -> str:
-    return "never" if value is None else f"{formats.day(value)} {value:%H:%M} UTC"
+    return "never" if value is None else f"{formats.moment(value)} UTC"

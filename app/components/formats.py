@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
@@ -73,6 +73,12 @@ def symbol(currency: str) -> str:
 def day(value: date | None) -> str:
     """14 Oct 2026, or that there is none yet."""
     return "none yet" if value is None else f"{value.day} {value:%b %Y}"
+
+
+def moment(value: datetime) -> str:
+    """14 Oct 2026 09:05, in UTC: the database tells times in the zone of its server."""
+    at = value.astimezone(UTC)
+    return f"{day(at)} {at:%H:%M}"
 
 
 def _sign(amount: Decimal) -> str:

@@ -180,7 +180,7 @@ def _label(name: str) -> str:
 
 def _spelled(value: Any) -> str:
     if isinstance(value, datetime):
-        return f"{formats.day(value)} {value:%H:%M}"
+        return formats.moment(value)
     if isinstance(value, date):
         return formats.day(value)
     if isinstance(value, Decimal):

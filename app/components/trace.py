@@ -308,4 +308,4 @@ def _agreement(agrees: bool, what: str) -> str:
 
 
 def _moment(value: datetime | None) -> str | None:
-    return None if value is None else f"{formats.day(value)} {value:%H:%M} UTC"
+    return None if value is None else f"{formats.moment(value)} UTC"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 from decimal import Decimal
 from typing import Any, Final
 
@@ -176,7 +177,7 @@ def _section(alert: Alert, app_url: str | None) -> dict[str, Any]:
         "headline": headline(alert),
         "facts": facts,
         "link": links.page(alert, app_url),
-        "raised": f"{alert.raised_at:%Y-%m-%d %H:%M} UTC",
+        "raised": f"{alert.raised_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
     }
 
 

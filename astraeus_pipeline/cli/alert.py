@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Annotated
 
 import typer
@@ -40,7 +41,7 @@ def list_(
         cells = [
             [
                 row.alert.id[:_ID_CHARACTERS],
-                f"{row.alert.raised_at:%Y-%m-%d %H:%M}",
+                f"{row.alert.raised_at.astimezone(UTC):%Y-%m-%d %H:%M}",
                 row.alert.rule_name,
                 row.alert.severity,
                 headline(row.alert),
@@ -83,7 +84,7 @@ def retry(
 @app.command()
 def send() -> None:
     """Raise alerts and send what is due now, as the sensor does every 30 seconds."""
-    from datetime import UTC, datetime
+    from datetime import datetime
 
     from astraeus_pipeline.cli.context import open_migrated
     from astraeus_pipeline.orchestration import alerting

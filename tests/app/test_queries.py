@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -197,3 +197,8 @@ def test_a_workbook_sums_to_its_total_and_keeps_every_decimal() -> None:
     numbers = [float(each) for each in re.findall(r'r="B\d+" s="\d+"><v>([^<]+)</v>', sheet)]
     assert len(numbers) == 3
     assert sum(numbers[:-1]) == pytest.approx(numbers[-1]) == pytest.approx(float(whole))
+
+
+def test_a_moment_is_told_in_utc_whatever_the_servers_zone() -> None:
+    there = datetime(2026, 11, 1, 1, 15, tzinfo=timezone(timedelta(hours=2)))
+    assert formats.moment(there) == "31 Oct 2026 23:15"

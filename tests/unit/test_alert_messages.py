@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -53,6 +53,12 @@ def test_a_message_carries_number_scope_basis_and_state() -> None:
 def test_a_scope_that_no_page_knows_is_told_by_its_name() -> None:
     said = compose(replace(ALERT, scope={"budget": ["Web"], "cost_center": ["4711"]}))
     assert "Scope: budget Web; cost center 4711" in said.text
+
+
+def test_it_says_in_utc_when_it_was_raised_whatever_the_servers_zone() -> None:
+    there = ALERT.raised_at.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    assert compose(replace(ALERT, raised_at=there)).text == compose().text
+    assert "2026-11-28 06:05 UTC" in compose().text
 
 
 def test_its_link_shows_the_same_rows() -> None:
