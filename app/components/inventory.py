@@ -122,14 +122,14 @@ def table(rows: Sequence[dict[str, Any]], currency: str, *, key: str, on_select:
         alt=f"Cloud resources with their cost in {currency}; the same as text below",
         column_config={
             "Resource": st.column_config.TextColumn(width=178, pinned=True),
-            "Provider": st.column_config.TextColumn(width=70),
-            "Type": st.column_config.TextColumn(width=128),
+            "Provider": st.column_config.TextColumn(width=64),
+            "Type": st.column_config.TextColumn(width=120),
             "Account": st.column_config.TextColumn(width=100),
-            "Region": st.column_config.TextColumn(width=96),
-            "Size": st.column_config.TextColumn(width=134),
+            "Region": st.column_config.TextColumn(width=90),
+            "Size": st.column_config.TextColumn(width=104),
             "Owner": st.column_config.TextColumn(width=70),
             "Notes": st.column_config.MultiselectColumn(
-                width=86, options=list(_FLAGS), color=list(_FLAGS.values())
+                width=136, options=list(_FLAGS), color=list(_FLAGS.values())
             ),
             cost: st.column_config.NumberColumn(format="%,.2f", width=92),
         },
