@@ -118,7 +118,7 @@ def compile_by_day(query: CostQuery, *more: str) -> Statement:
     dimensions that no mart has together.
     """
     if query.source != "daily":
-        return _of_another_mart(query, SOURCES[query.source])
+        return _of_another_mart(query, SOURCES[query.source], more)
     condition, parameters = slice_of(query)
     groups = _groups(query, parameters, GRAINS)
     source = _source("marts.fct_daily_costs", _asked(query))
@@ -257,31 +257,18 @@ TAG_KEYS: Final = Statement(
 )
 
 
-def _of_another_mart(query: CostQuery, source: str) -> Statement:
+def _of_another_mart(query: CostQuery, source: str, more: Sequence[str] = ()) -> Statement:
     """Return the statement of costs by a tag, or by who bears them, of a `source` named `costs`.
 
     Columns out are those of daily costs; a day is final where all of its account's costs are.
     """
     condition, parameters = slice_of(query)
-    groups = [("period", GRAINS[query.grain])] if query.grain else []
-    for key in query.group_by:
-        dimension = DIMENSIONS[key]
-        parameters[f"missing_{key}"] = dimension.missing
-        column = _column(dimension, parameters, query.tag)
-        groups.append((key, f"coalesce({column}, :missing_{key})"))
-    cost = f"costs.{METRICS[query.basis].column}"
-    select = [
-        *(f"{expression} as {alias}" for alias, expression in groups),
-        f"sum({cost}) as cost",
-        f"coalesce(sum({cost}) filter (where not costs.is_final), 0) as open_cost",
-        "bool_and(costs.is_final) as is_final",
-        "count(distinct costs.usage_date) as days",
-    ]
-    sql = f"select {', '.join(select)} from {source} where {condition}"  # noqa: S608 - names of the catalogue
-    if groups:
-        positions = ", ".join(str(number) for number in range(1, len(groups) + 1))
-        sql += f" group by {positions} order by {positions}"
-    return Statement(sql, tuple(sorted(parameters.items())))
+
+    def column_of(key: str, column: str) -> str:
+        return _column(DIMENSIONS[key], parameters, query.tag)
+
+    groups = _groups(query, parameters, GRAINS, column_of)
+    return _summed(query, source, [condition], groups, parameters, more)
 
 
 def _members_of_another_mart(dimension: Dimension, currency: str, tag: Tag | None) -> Statement:

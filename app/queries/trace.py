@@ -26,15 +26,15 @@ def can_follow(query: CostQuery) -> bool:
 
 
 def compile_figure(query: CostQuery) -> Statement:
-    """Return the statement of the figure itself, ungrouped, of the daily costs.
+    """Return the statement of the figure itself, ungrouped, of the rows that it sums.
 
-    Columns out: those of `compile_costs`, `charges`, and `days` (days with charges).
+    Columns out: those of `compile_costs`, `days` (days with costs), and of daily costs `charges`.
     """
-    return compile_by_day(
-        replace(query, group_by=(), grain=None),
-        "sum(costs.charges) as charges",
-        "count(distinct costs.usage_date) as days",
-    )
+    figure = replace(query, group_by=(), grain=None)
+    more = ["count(distinct costs.usage_date) as days"]
+    if figure.source == "daily":
+        more.append("sum(costs.charges) as charges")
+    return compile_by_day(figure, *more)
 
 
 def compile_deliveries(query: CostQuery) -> Statement:
