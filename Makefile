@@ -9,7 +9,7 @@ export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: demo test test-e2e check focus bench bench-anomalies bench-forecasts dev manifest lock focus-lock setup clean
+.PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions focus bench bench-anomalies bench-forecasts dev manifest lock focus-lock setup clean
 
 setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
@@ -48,12 +48,28 @@ test: setup
 test-e2e: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e
 
+# Two at a time, each one's words together; all of them run, whichever fails.
 check: setup
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(TOGETHER) \
+	  check-types check-sql check-python check-imports check-definitions
+
+TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+check-types: | setup
+	$(BIN)/mypy
+
+check-sql: | setup
+	$(BIN)/sqlfluff lint --config dbt_project/.sqlfluff --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests
+
+check-python: | setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+
+check-imports: | setup
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --config dbt_project/.sqlfluff --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests
+
+# Not beside sqlfluff: both read dbt's project.
+check-definitions: check-sql | setup
 	DAGSTER_HOME="$$(mktemp -d)" $(BIN)/dagster definitions validate -w workspace.yaml
 
 # Each provider's charges through the official FOCUS validator; on the demo where there is nothing
