@@ -32,6 +32,13 @@ def superuser() -> Iterator[psycopg.Connection]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def boss(superuser: psycopg.Connection) -> psycopg.Connection:
+    """Create an administrator who is no superuser; only who made our roles may alter them."""
+    superuser.execute("create role boss login createrole createdb password 'boss-canary'")
+    return superuser
+
+
 def as_user(conn: psycopg.Connection, user: str, password: str, database: str) -> Database:
     url = sqlalchemy.URL.create(
         "postgresql", user, password, conn.info.host, conn.info.port, database
@@ -39,10 +46,9 @@ def as_user(conn: psycopg.Connection, user: str, password: str, database: str) -
     return Database(url, password)
 
 
-def test_an_admin_with_createrole_alone_can_migrate(superuser: psycopg.Connection) -> None:
-    superuser.execute("create role boss login createrole createdb password 'boss-canary'")
-    superuser.execute("create database bills owner boss")
-    database = as_user(superuser, "boss", "boss-canary", "bills")
+def test_an_admin_with_createrole_alone_can_migrate(boss: psycopg.Connection) -> None:
+    boss.execute("create database bills owner boss")
+    database = as_user(boss, "boss", "boss-canary", "bills")
     assert not is_migrated(database)
     migrate(database)
     migrate(database)
@@ -99,12 +105,9 @@ def test_an_upgrade_that_only_adds_raw_tables_or_columns_is_seen(
     assert is_migrated(database)
 
 
-def test_every_migration_can_be_taken_back_and_applied_again(
-    superuser: psycopg.Connection,
-) -> None:
-    superuser.execute("create role chief login createrole createdb password 'chief-canary'")
-    superuser.execute("create database taken owner chief")
-    database = as_user(superuser, "chief", "chief-canary", "taken")
+def test_every_migration_can_be_taken_back_and_applied_again(boss: psycopg.Connection) -> None:
+    boss.execute("create database taken owner boss")
+    database = as_user(boss, "boss", "boss-canary", "taken")
     migrate(database)
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
