@@ -10,6 +10,7 @@ AstraeusError
 │       └── NotObtainable  the provider cannot tell this (a past inventory, say)
 ├── LoadError              the payload could not become the standing rows
 ├── DeliveryError          a channel did not take a message; `.transient` decides about a retry
+├── LimitError             money or calls that may be spent are used up
 ├── ForbiddenError         who asks may not, or is not signed in any more
 └── DatabaseError          PostgreSQL cannot be reached, started or migrated
 """
@@ -99,6 +100,10 @@ class DeliveryError(AstraeusError):
         super().__init__(message, hint=hint)
         self.transient = transient
         self.may_have_arrived = may_have_arrived
+
+
+class LimitError(AstraeusError):
+    """What may be spent on models is used up: the figures themselves stay within reach."""
 
 
 class ForbiddenError(AstraeusError):

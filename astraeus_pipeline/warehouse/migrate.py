@@ -211,6 +211,7 @@ def _grant(conn: psycopg.Connection) -> None:
         "grant select on app.recommendation_feedback to astraeus_dbt",
         "grant select on app.allocation_rules, app.allocation_state to astraeus_dbt",
         "grant select on app.alert_rules to astraeus_dbt",
+        "grant select on app.chat_attempts to astraeus_dbt",
         "grant usage on schema marts to astraeus_reader, astraeus_operator, astraeus_app",
     ):
         conn.execute(statement)
