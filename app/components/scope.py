@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.components import formats, links
 from app.components.cache import ask
-from app.queries import listings
+from app.queries import listings, periods
 from app.queries.catalog import METRICS, Basis, metric_of
 
 
@@ -81,8 +81,7 @@ def draw() -> Scope | None:
         tuple(providers),
         tuple(names),
         min((row["first_day"] for row in chosen if row["first_day"]), default=None),
-        # Equal days for all: the last day that every chosen account has delivered.
-        min(_active(chosen), default=max(row["data_through"] for row in chosen)),
+        periods.through(chosen),
         tuple(accounts),
     )
 
@@ -122,9 +121,3 @@ def _widgets(
         placeholder="All accounts",
     )
     return str(currency), str(basis), list(providers), list(names)
-
-
-def _active(rows: list[dict[str, Any]]) -> list[date]:
-    """Return how far the living accounts go; one that ended years ago does not hold back all."""
-    newest = max(row["data_through"] for row in rows)
-    return [row["data_through"] for row in rows if (newest - row["data_through"]).days <= 7]

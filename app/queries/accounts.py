@@ -94,6 +94,31 @@ def compile_heatmap(days: DayRange, due: date) -> Statement:
     )
 
 
+def compile_freshness(days: DayRange) -> Statement:
+    """Return the statement of how fresh each account's datasets are, and what is amiss in days.
+
+    Columns out: account_id, dataset; the last day of these that was delivered (data_through), has
+    settled (settled_through) and is final (final_through); last_delivery_at; counts of days: days,
+    missing_days (a later one was delivered), partial_days (may still fill up), estimated_days,
+    restated_days (after they had been final), held_back_days.
+    """
+    return Statement(
+        "select account_id, dataset,"
+        " max(usage_date) filter (where delivery_id is not null) as data_through,"
+        " max(usage_date) filter (where state not in ('missing', 'partial')) as settled_through,"
+        " max(usage_date) filter (where state in ('final', 'invoiced')) as final_through,"
+        " max(seen_at) as last_delivery_at, count(*) as days,"
+        " count(*) filter (where is_gap) as missing_days,"
+        " count(*) filter (where state = 'partial') as partial_days,"
+        " count(*) filter (where state = 'estimated') as estimated_days,"
+        " count(*) filter (where restated_after_final) as restated_days,"
+        " count(*) filter (where held_back is not null) as held_back_days"
+        " from marts.fct_freshness where usage_date between :first and :last"
+        " group by 1, 2 order by 1, 2",
+        (("first", days.first), ("last", days.last)),
+    )
+
+
 def compile_deliveries(account_id: str) -> Statement:
     """Return the statement of an account's newest deliveries, with their control totals."""
     return Statement(

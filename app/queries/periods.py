@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from calendar import monthrange
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 
 from app.queries.catalog import Grain
 from astraeus_pipeline.contracts.days import DayRange
@@ -59,6 +60,16 @@ def covered(days: DayRange, first: date | None, through: date) -> int:
     """Return how many of the days there can be data of: from the first to the last delivered."""
     begin, end = max(days.first, first or days.first), min(days.last, through)
     return max((end - begin).days + 1, 0)
+
+
+def through(accounts: Sequence[Mapping[str, Any]]) -> date:
+    """Return the last day that every account has delivered, so that all are shown equal days.
+
+    One that ended years ago does not hold back all. Raises: ValueError for no accounts.
+    """
+    ends: list[date] = [row["data_through"] for row in accounts]
+    newest = max(ends)
+    return min(each for each in ends if (newest - each).days <= 7)
 
 
 def steps(days: DayRange, grain: Grain) -> list[date]:

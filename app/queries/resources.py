@@ -139,6 +139,11 @@ def compile_export(query: ResourceQuery) -> Statement:
     return _listed(query, EXPORT_ROWS, 0)
 
 
+def compile_first(query: ResourceQuery, rows: int) -> Statement:
+    """Return the statement of the first rows, with the columns of a page."""
+    return _listed(query, rows, 0)
+
+
 def compile_one(query: ResourceQuery, account_id: str, resource_id: str) -> Statement:
     """Return the statement of one resource, whatever the filters: a page's columns, or no row."""
     bare = ResourceQuery(query.days, query.currency, query.basis, "All")

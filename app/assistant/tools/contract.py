@@ -1,0 +1,204 @@
+"""What every tool takes and gives: who asks, what is asked, an answer that can be checked."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
+
+from app.assistant.tools import names
+from app.auth.principal import Principal
+from astraeus_pipeline.contracts import money
+from astraeus_pipeline.errors import ConfigError, ForbiddenError
+
+Cell = str | int | bool | Decimal | date | None
+Parameter = str | int | bool | list[str] | list[dict[str, str | list[str]]] | None
+Server = Literal["infrastructure", "cloud_sync", "llm_analytics"]
+READ: Final = "finops:read"
+# Names and tags are other people's text: what is longer helps nobody but an attacker.
+TEXT_LENGTH: Final = 200
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Who asks: `user_id` is their email, `scopes` what the caller may do, `finops:read` say.
+
+    `session` is the key by which PostgreSQL knows whose rows to show; it reaches no model and no
+    log. `is_by_team`: they see what is allocated to teams in whole accounts' stead.
+    """
+
+    user_id: str
+    scopes: frozenset[str]
+    session: str = field(repr=False)
+    is_by_team: bool = False
+
+    @classmethod
+    def of(cls, who: Principal, scopes: frozenset[str] = frozenset({READ})) -> Scope:
+        """Return the scope of who is signed in."""
+        return cls(who.email, scopes, who.session, who.is_by_team)
+
+
+_CALLER: ContextVar[Scope | None] = ContextVar("caller", default=None)
+
+
+@contextmanager
+def acting(scope: Scope) -> Iterator[None]:
+    """Let tools be called for somebody, in this task and the threads that it awaits."""
+    token = _CALLER.set(scope)
+    try:
+        yield
+    finally:
+        _CALLER.reset(token)
+
+
+def caller() -> Scope:
+    """Return who asks. Raises: ForbiddenError where nobody has been named."""
+    found = _CALLER.get()
+    if found is None:
+        raise ForbiddenError("Nobody is signed in.", hint="Tools answer only for a known person.")
+    return found
+
+
+def cell(value: Any) -> Cell:
+    """Return a value of a row as an answer holds it: exact, without control characters, short."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, Decimal):
+        # Without exponents and zeros at the end, so that it is spelled alike everywhere.
+        return Decimal(money.plain(value))
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, date):
+        return value
+    if isinstance(value, dict | list | tuple):
+        value = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    return text(str(value))
+
+
+def text(value: str) -> str:
+    """Return text without control and format characters, cut at TEXT_LENGTH."""
+    kept = "".join(" " if unicodedata.category(each)[0] == "C" else each for each in value)
+    return kept if len(kept) <= TEXT_LENGTH else f"{kept[: TEXT_LENGTH - 1]}…"
+
+
+def _cells(rows: Any) -> Any:
+    return [{name: cell(value) for name, value in row.items()} for row in rows]
+
+
+def _exact(totals: Any) -> Any:
+    return {name: cell(value) for name, value in totals.items()}
+
+
+class ToolResult(BaseModel):
+    """An answer. Money is exact (text in JSON), and never a sum over currencies.
+
+    `unit` names the unit of each numeric column and total: an ISO currency, `%`, a noun, or
+    `billing_currency` where each row names its own. `sql` can be pasted into a session as the
+    reader role; `params` is the question as it was understood, defaults filled in.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    result_id: str
+    tool: str
+    rows: Annotated[list[dict[str, Cell]], BeforeValidator(_cells)]
+    # Over all rows, not only those shown.
+    totals: Annotated[dict[str, Decimal], BeforeValidator(_exact)] = {}
+    row_count: int
+    truncated: bool = False
+    unit: dict[str, str] = {}
+    # Which cost of the catalogue, where it is about one.
+    basis: str | None = None
+    sql: str = ""
+    params: dict[str, Parameter] = {}
+    # The last day that every account asked about has delivered.
+    data_as_of: date | None = None
+    # Whether what stands agrees with the providers' own totals; None where that cannot be told.
+    reconciliation: Literal["no residual open", "residuals open"] | None = None
+    notes: list[str] = []
+
+    def for_model(self) -> str:
+        """Return what a model is shown, as JSON: everything but the SQL."""
+        return self.model_dump_json(exclude={"sql"}, exclude_none=True)
+
+
+def result_id(tool: str, sql: str, params: Mapping[str, Parameter], as_of: date | None) -> str:
+    """Return the id of what the caller gets for a question on data of a day."""
+    parts = (tool, sql, json.dumps(params, sort_keys=True), caller().user_id, str(as_of))
+    return f"r{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:10]}"
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """A tool: a function of annotated, defaulted arguments that returns a ToolResult.
+
+    The function's docstring is what models read of it. A tool with `is_write` needs approval.
+    """
+
+    function: Callable[..., ToolResult]
+    server: Server
+    title: str
+    scope: str = READ
+    is_write: bool = False
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.__name__
+
+    @property
+    def description(self) -> str:
+        """The function's docstring."""
+        return inspect.getdoc(self.function) or ""
+
+    @cached_property
+    def arguments(self) -> type[BaseModel]:
+        """The arguments as a model, which refuses what the function does not take."""
+        signature = inspect.signature(self.function, eval_str=True)
+        fields: dict[str, Any] = {
+            name: (each.annotation, ... if each.default is each.empty else each.default)
+            for name, each in signature.parameters.items()
+        }
+        return create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
+
+    @cached_property
+    def input_schema(self) -> dict[str, Any]:
+        """The arguments as JSON Schema."""
+        return self.arguments.model_json_schema()
+
+    def run(self, given: Mapping[str, Any]) -> ToolResult:
+        """Answer the caller.
+
+        Raises: ForbiddenError if the caller may not, ConfigError for arguments that cannot be
+        asked (it names the fault, what is allowed and the nearest), DatabaseError.
+        """
+        if self.scope not in caller().scopes:
+            raise ForbiddenError(f"{self.name} needs the scope {self.scope}.")
+        try:
+            asked = self.arguments.model_validate(dict(given))
+        except ValidationError as error:
+            raise ConfigError(_faults(error, list(self.arguments.model_fields))) from None
+        return self.function(**{name: getattr(asked, name) for name in self.arguments.model_fields})
+
+
+def _faults(error: ValidationError, parameters: list[str]) -> str:
+    found = []
+    for each in error.errors(include_url=False, include_context=False):
+        place = ".".join(str(part) for part in each["loc"])
+        if each["type"] == "extra_forbidden" and len(each["loc"]) == 1:
+            found.append(names.unknown("argument", place, parameters))
+        else:
+            message = each["msg"].removeprefix("Value error, ").rstrip(".")
+            found.append(f"{place}: {message}." if place else f"{message}.")
+    return " ".join(found[:5])

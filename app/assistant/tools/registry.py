@@ -1,0 +1,36 @@
+"""All tools, once: the graph, the servers, the forms and the tests read them here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.assistant.tools import costs, infrastructure, names
+from app.assistant.tools.contract import Server, ToolSpec
+from astraeus_pipeline.errors import ConfigError
+
+TOOLS: Final[dict[str, ToolSpec]] = {
+    spec.name: spec
+    for spec in (
+        ToolSpec(costs.get_costs, "infrastructure", "Costs"),
+        ToolSpec(costs.explain_change, "infrastructure", "Why costs changed"),
+        ToolSpec(infrastructure.list_metrics, "infrastructure", "What can be asked"),
+        ToolSpec(infrastructure.describe_metric, "infrastructure", "Metric or dimension"),
+        ToolSpec(infrastructure.get_resources, "infrastructure", "Resources"),
+        ToolSpec(infrastructure.get_stats, "infrastructure", "Freshness of the data"),
+        ToolSpec(infrastructure.get_budgets, "infrastructure", "Budgets"),
+        ToolSpec(infrastructure.get_anomalies, "infrastructure", "Unexpected costs"),
+        ToolSpec(infrastructure.get_alerts, "infrastructure", "Thresholds crossed"),
+    )
+}
+
+
+def of_server(server: Server) -> dict[str, ToolSpec]:
+    """Return the tools of one server, by name."""
+    return {name: spec for name, spec in TOOLS.items() if spec.server == server}
+
+
+def tool(name: str) -> ToolSpec:
+    """Return a tool. Raises: ConfigError with the nearest name if there is none."""
+    if name not in TOOLS:
+        raise ConfigError(names.unknown("tool", name, TOOLS))
+    return TOOLS[name]
