@@ -11,7 +11,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage
 
 # barred: this provider does not let us in. rejected: it does not take this request.
 # passing: it may answer the next time.
@@ -36,7 +39,19 @@ class Fault:
     retry_after: float | None = None
 
 
-EMPTY: Final = Fault("passing", "EmptyAnswer", "gave an empty answer")
+_EMPTY: Final = Fault("passing", "EmptyAnswer", "gave an empty answer")
+_CUT: Final = Fault("passing", "CutAnswer", "broke off before the end of its answer")
+# Where SDKs keep why a model stopped; a stream that ends before has none of them.
+_REASONS: Final = ("finish_reason", "stop_reason", "status")
+
+
+def fault_in(message: AIMessage) -> Fault | None:
+    """Return what is amiss with an answer that came: nothing in it, or no end."""
+    if not (message.text or message.tool_calls or message.invalid_tool_calls):
+        return _EMPTY
+    if not any(message.response_metadata.get(each) for each in _REASONS):
+        return _CUT
+    return None
 
 
 def fault_of(error: BaseException) -> Fault:

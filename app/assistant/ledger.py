@@ -43,7 +43,8 @@ class Tokens:
     def of(cls, message: AIMessage) -> Tokens | None:
         """Return the tokens of an answer, None where it does not tell."""
         usage = message.usage_metadata
-        if not usage:
+        # No request is without a token: a count of none is one that was not told.
+        if not usage or not usage["input_tokens"]:
             return None
         details: Mapping[str, Any] = usage.get("input_token_details") or {}
         written = ("cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")

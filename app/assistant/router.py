@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import structlog
 
-from app.assistant.faults import EMPTY, Fault, fault_of
+from app.assistant.faults import Fault, fault_in, fault_of
 from app.assistant.gates import Gate
 from app.assistant.ledger import Attempt, Outcome, Price, Recorder, Tokens, Turn, price
 from app.assistant.models import Candidate, Models
@@ -38,7 +38,6 @@ _LOG = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _TRIES: Final = 2
-_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
 _OUT: Final = 30.0
 _BARRED: Final = 300.0
@@ -109,7 +108,9 @@ class Router:
                     gate.open()
                     return answer
                 faults.append((candidate, answer))
-                pause = _PAUSE if answer.retry_after is None else answer.retry_after
+                pause = answer.retry_after
+                if pause is None:
+                    pause = self._settings.pause_seconds
                 if answer.kind == "rejected":
                     break  # the transcript's fault: the provider may still do for others
                 if answer.kind == "barred":
@@ -205,10 +206,10 @@ class Router:
         tokens = Tokens.of(message)
         cost = price(candidate, tokens, self._policy)
         gate.settle((tokens.input + tokens.output - call.input_tokens) if tokens else 0)
-        if not (message.text or message.tool_calls or message.invalid_tool_calls):
-            kept = attempt("failed", cost, fault=EMPTY, tokens=tokens)
+        if (amiss := fault_in(message)) is not None:
+            kept = attempt("failed", cost, fault=amiss, tokens=tokens)
             await asyncio.to_thread(self._keep, turn, kept)
-            return EMPTY
+            return amiss
         await asyncio.to_thread(self._keep, turn, attempt("answered", cost, tokens=tokens))
         return answer
 

@@ -45,6 +45,8 @@ class AssistantSettings(BaseSettings):
     silence_seconds: float = Field(default=30, gt=0)
     attempt_seconds: float = Field(default=90, gt=0)
     call_seconds: float = Field(default=120, gt=0)
+    # Before a second try where the provider names no time.
+    pause_seconds: float = Field(default=0.5, ge=0)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -46,7 +46,8 @@ TOKENS: UsageMetadata = {
     "total_tokens": 1500,
     "input_token_details": {"cache_read": 100},
 }
-ANSWER = AIMessage("12.50 USD", usage_metadata=TOKENS)
+ENDED = {"finish_reason": "stop"}
+ANSWER = AIMessage("12.50 USD", usage_metadata=TOKENS, response_metadata=ENDED)
 
 Reply = AIMessage | BaseException
 
@@ -182,9 +183,12 @@ def test_googles_delay_is_read_from_the_body() -> None:
     assert desk.slept == [2.5]
 
 
-def test_an_empty_answer_is_none_but_costs() -> None:
-    desk = Desk({"openai": [AIMessage("", usage_metadata=TOKENS), ANSWER]})
-    desk.run()
+@pytest.mark.parametrize("text", ["", "12.5"], ids=["empty", "without an end"])
+def test_an_empty_or_cut_answer_is_none_but_costs(text: str) -> None:
+    metadata = {} if text else ENDED
+    said = AIMessage(text, usage_metadata=TOKENS, response_metadata=metadata)
+    desk = Desk({"openai": [said, ANSWER]})
+    assert desk.run() is ANSWER
     assert [each.outcome for each in desk.kept] == ["failed", "answered"]
     assert desk.turn.spent(Decimal(1)) == Decimal("0.002455")
 
@@ -253,7 +257,7 @@ def test_caps_hold_before_a_call() -> None:
     desk.today = Decimal("4.95")
     desk.run()
     # An unknown cost counts as one that is set aside.
-    desk = Desk({"openai": [AIMessage("no tokens told")]})
+    desk = Desk({"openai": [AIMessage("no tokens told", response_metadata=ENDED)]})
     for _ in range(5):
         desk.run()
     with pytest.raises(LimitError, match=r"This question may cost 0.25 USD, and 0.2500 USD"):
