@@ -12,6 +12,7 @@ from astraeus_pipeline.cli import (
     alert,
     allocation,
     anomaly,
+    assistant_servers,
     backfill,
     budget,
     costs,
@@ -61,6 +62,7 @@ app.command("explain")(explain.explain)
 app.command("reconcile")(reconcile.reconcile)
 app.command("doctor")(doctor.doctor)
 app.command("focus")(focus.focus)
+app.command("mcp")(assistant_servers.mcp)
 app.add_typer(account.app, name="account", help="Add, list, test, pause and remove accounts.")
 app.add_typer(budget.app, name="budget", help="What may be spent, and how that stands.")
 app.add_typer(allocation.app, name="allocation", help="Rules that give costs to teams.")

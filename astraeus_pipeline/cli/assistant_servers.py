@@ -1,0 +1,23 @@
+"""`astraeus mcp`: the assistant's tools for other programs, by the Model Context Protocol."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from astraeus_pipeline.cli.context import open_migrated
+from astraeus_pipeline.settings import PROJECT_ROOT, Settings
+
+
+def mcp(
+    server: Annotated[str, typer.Argument(help="infrastructure")] = "infrastructure",
+) -> None:
+    """Serve read-only tools over stdio to a desktop client, as the person of ASTRAEUS_USER."""
+    open_migrated(Settings.from_env())
+    # The client may start us anywhere: no `app` of its folder is to stand in for ours.
+    path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), os.environ.get("PYTHONPATH"))))
+    command = [sys.executable, "-P", "-m", "app.assistant.servers", server]
+    os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": path})  # noqa: S606 - ourselves

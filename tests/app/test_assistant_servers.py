@@ -1,0 +1,132 @@
+"""The MCP servers, by the SDK's own client: the tools' answers, the caller's rows, the log."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from app.assistant.servers import protocol, visits
+from app.assistant.servers.__main__ import main
+from app.assistant.tools.contract import READ, Scope, acting
+from app.assistant.tools.registry import TOOLS, of_server
+from app.auth import store
+from astraeus_pipeline.contracts.people import Grant
+from astraeus_pipeline.errors import ConfigError, ForbiddenError
+from astraeus_pipeline.warehouse import users
+from astraeus_pipeline.warehouse.engine import Database
+from tests.app.conftest import DAYS, sign_in, user_of
+
+pytestmark = pytest.mark.integration
+ASKED = {
+    "start": str(DAYS.first),
+    "end": str(DAYS.end),
+    "group_by": ["account", "service"],
+    "metrics": ["billed", "effective"],
+}
+
+
+def directly(email: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool's answer as the person gets it in this process."""
+    who = store.live(user_of(email)["session"])
+    assert who is not None
+    with acting(Scope.of(who)):
+        return TOOLS[name].run(arguments).model_dump(mode="json")
+
+
+def test_a_client_over_stdio_gets_what_the_tools_say(marts: Database) -> None:
+    sign_in(marts, "of-beta", "viewer", Grant("account", "beta"))
+    command = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "astraeus_pipeline.cli", "mcp", "infrastructure"],
+        env={**os.environ, "ASTRAEUS_USER": "of-beta@example.org"},
+        cwd="/",
+    )
+
+    async def talk() -> tuple[Any, ...]:
+        async with Client(command, read_timeout_seconds=60) as client:
+            return (
+                await client.list_tools(),
+                await client.call_tool("get_costs", ASKED),
+                await client.call_tool("get_costs", {"group_by": ["servce"]}),
+                await client.call_tool(
+                    "get_costs", {"filters": [{"dimension": "account", "values": ["acme"]}]}
+                ),
+                await client.read_resource(protocol.CATALOG),
+            )
+
+    listed, costs, misspelt, foreign, catalog = anyio.run(talk)
+    assert {each.name for each in listed.tools} == set(of_server("infrastructure"))
+    for each in listed.tools:
+        assert each.input_schema == TOOLS[each.name].input_schema
+        assert each.description and each.annotations.read_only_hint
+    assert not costs.is_error
+    assert costs.structured_content == directly("of-beta", "get_costs", ASKED)
+    assert {row["account"] for row in costs.structured_content["rows"]} == {"beta"}
+    assert misspelt.is_error and "Did you mean 'service'?" in misspelt.content[0].text
+    assert foreign.is_error and "There are: beta." in foreign.content[0].text
+    assert '"name": "billed"' in catalog.contents[0].text
+    with marts.connect("app") as conn:
+        noted = conn.execute(
+            "select subject, detail ->> 'result', detail ? 'refused' from app.audit_log"
+            " where action = 'tool.called' and actor = 'of-beta@example.org' order by id"
+        ).fetchall()
+        left = conn.execute(
+            "select count(*) from app.live_sessions inner join app.sessions using (key)"
+            " where user_agent like 'MCP server%'"
+        ).fetchone()
+    assert noted == [
+        ("get_costs", costs.structured_content["result_id"], False),
+        ("get_costs", None, True),
+        ("get_costs", None, True),
+        ("list_metrics", noted[-1][1], False),
+    ]
+    assert left == (0,)
+
+
+def test_who_is_not_known_or_no_longer_there_gets_nothing(
+    marts: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for email, told in (("", "ASTRAEUS_USER is not set"), ("x@example.org", "no user x@")):
+        monkeypatch.setenv("ASTRAEUS_USER", email)
+        assert main(["infrastructure"]) == ConfigError.exit_code
+        assert told in capsys.readouterr().err
+    assert main(["infrastructur"]) == ConfigError.exit_code
+    sign_in(marts, "leaver", "viewer")
+    visit = visits.Visit(
+        lambda: visits.enter_as("leaver@example.org", "infrastructure"), frozenset({READ})
+    )
+    first = visit.scope()
+    assert visit.scope().session == first.session
+    with marts.connect("app", autocommit=True) as conn:
+        users.set_role(conn, "leaver@example.org", "analyst", actor="test")  # ends sessions
+        assert visit.scope().session != first.session
+        users.set_active(conn, "leaver@example.org", False, actor="test")
+    with pytest.raises(ForbiddenError):
+        visit.scope()
+
+
+def test_in_one_process_both_protocols_say_the_same(marts: Database) -> None:
+    who = store.live(user_of("viewer")["session"])
+    assert who is not None
+    server = protocol.build("infrastructure", lambda: Scope.of(who))
+
+    async def talk(mode: str) -> Any:
+        async with Client(server, mode=mode) as client:
+            return await client.call_tool("get_costs", ASKED)
+
+    expected = directly("viewer", "get_costs", ASKED)
+    for mode in ("legacy", "auto"):
+        assert anyio.run(talk, mode).structured_content == expected
+    nobody = protocol.build("infrastructure", lambda: Scope("x@example.org", frozenset(), ""))
+
+    async def refused() -> Any:
+        async with Client(nobody) as client:
+            return await client.call_tool("get_costs", {})
+
+    assert "needs the scope finops:read" in anyio.run(refused).content[0].text
