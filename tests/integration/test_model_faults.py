@@ -6,9 +6,11 @@ Each fault by each provider, whole and streamed: alone, and with another provide
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -16,14 +18,18 @@ from uuid import uuid4
 
 import pytest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from pydantic import SecretStr
 
+from app.assistant.bound import bound
+from app.assistant.graph import Asking, build_agent
 from app.assistant.ledger import Ledger, Turn
 from app.assistant.models import Models
 from app.assistant.policy import PROVIDERS, Policy, Provider, read_policy
 from app.assistant.router import Call, Router
 from app.assistant.settings import AssistantSettings
+from app.assistant.tools.contract import Scope, ToolResult, ToolSpec, caller
+from app.assistant.tools.registry import TOOLS
 from astraeus_pipeline.errors import AstraeusError, AuthError, ConfigError, TransientError
 from astraeus_pipeline.warehouse import users
 from astraeus_pipeline.warehouse.engine import Database
@@ -88,6 +94,14 @@ def fixtures() -> list[dict[str, Any]]:
             for way, does in (("whole", whole), ("streamed", streamed)):
                 words = f"{provider} meets {fault} {way}"
                 made.append({"match": {"userMessage": words, "model": MODELS[provider]}, **does})
+    for words, first in (
+        ("uses tools", [("tell", '{"days": 2}'), ("tell", '{"days": 3}')]),
+        ("slips once", [("tell", '{"days": ')]),
+    ):
+        calls = [{"name": name, "arguments": arguments} for name, arguments in first]
+        match = {"userMessage": words, "hasToolResult": False}
+        made.append({"match": match, "response": {"toolCalls": calls, "usage": COUNTED}})
+        made.append({"match": {"userMessage": words}, **OK})
     return [*made, {"match": {"userMessage": " meets "}, **OK}]
 
 
@@ -207,3 +221,87 @@ def test_an_answer_or_a_clean_error_and_each_attempt_kept(
             assert cost == (COSTS[who] if is_told else None) and (cost is None) == bool(reason)
             assert len(attempts) == len(expected) + 1
     assert "canary" not in "".join(capsys.readouterr())
+
+
+def tell(days: int = 1) -> ToolResult:
+    """Tell what was spent on so many days."""
+    row = {"billed_cost": Decimal("12.50") * days, "who": caller().user_id}
+    return ToolResult(result_id="r0123456789", tool="tell", rows=[row], row_count=1)
+
+
+@pytest.mark.parametrize(
+    ("provider", "asks", "way"),
+    [
+        *((each, "uses tools", way) for each in PROVIDERS for way in ("whole", "streamed")),
+        # Google's calls are objects; for Anthropic's the server reads the text itself.
+        *(("openai", "slips once", way) for way in ("whole", "streamed")),
+    ],
+)
+def test_the_agent_over_each_sdk(
+    provider: Provider,
+    asks: str,
+    way: str,
+    server: ModelServer,
+    loop: asyncio.Runner,
+    ledger: Ledger,
+    made: dict[float, tuple[AssistantSettings, Models]],
+) -> None:
+    settings, models = made[8.0]
+    policy = only(provider)
+    router = Router(Models(settings, policy), policy, settings, ledger)
+    router._models._made = models._made
+    tools = bound([ToolSpec(tell, "infrastructure", "Tell"), *TOOLS.values()])
+    agent = build_agent(router, policy, tools)
+    words = f"The {provider} {asks} {way}"
+    turn = ledger.begin(PERSON, uuid4(), words)
+    scope = Scope(PERSON, frozenset({"finops:read"}), "key")
+    asking = Asking(turn, scope, date(2026, 11, 29))
+    given: Any = {"messages": [HumanMessage(words)]}
+
+    async def run() -> tuple[str, list[Any]]:
+        if way == "whole":
+            return (await agent.ainvoke(given, context=asking))["messages"][-1].text, []
+        text, begun = "", []
+        async for mode, piece in agent.astream(
+            given, context=asking, stream_mode=["messages", "custom"]
+        ):
+            if mode == "custom":
+                text = ""
+                begun.append(piece)
+            elif piece[1]["langgraph_node"] == "model":
+                text += piece[0].text
+        return text, begun
+
+    text, begun = loop.run(run())
+    ledger.finish(turn, "complete", text)
+    assert text == TEXT
+    if way == "streamed":
+        assert begun == [{"attempt": 1}, {"attempt": 2}]
+    requests = server.asked(words)
+    assert len(requests) == len(kept(ledger, turn)) == 2
+    for request in requests:
+        assert len(request["body"]["tools"]) == len(TOOLS) + 1
+        check_openai_transcript(request["body"]["messages"])
+    results = [each for each in requests[1]["body"]["messages"] if each["role"] == "tool"]
+    if asks == "uses tools":
+        assert [json.loads(each["content"])["rows"][0]["billed_cost"] for each in results] == [
+            *("25", "37.5")
+        ]
+        assert turn.signals["repairs"] == 0
+    else:
+        assert "could not be read" in results[0]["content"] and turn.signals["repairs"] == 1
+
+
+def check_openai_transcript(messages: list[dict[str, Any]]) -> None:
+    """Assert it of a request as the server read it: one system message, calls answered once."""
+    assert [each["role"] for each in messages].count("system") == 1
+    open_ids: list[str] = []
+    for message in messages:
+        if message["role"] == "tool":
+            open_ids.remove(message["tool_call_id"])
+            continue
+        assert open_ids == []
+        calls = message.get("tool_calls") or []
+        assert all(isinstance(json.loads(each["function"]["arguments"]), dict) for each in calls)
+        open_ids = [each["id"] for each in calls]
+    assert open_ids == []
