@@ -42,6 +42,7 @@ from langgraph.types import Command
 
 from app.assistant.arguments import hearing
 from app.assistant.ledger import Turn
+from app.assistant.models import forbid_tracing
 from app.assistant.policy import Policy
 from app.assistant.router import Call, Router
 from app.assistant.tools.contract import Scope, acting
@@ -84,6 +85,7 @@ def build_agent(
     is void. A run raises what `Router.run` does, LimitError after too many calls of models, and
     PayloadError where a model's calls of tools stay unreadable.
     """
+    forbid_tracing()
     middleware: list[AgentMiddleware[Any, Asking, Any]] = [
         _ModelCalls(run_limit=policy.caps.model_calls, exit_behavior="error"),
         ToolCallLimitMiddleware(run_limit=policy.caps.tool_calls),

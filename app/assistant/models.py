@@ -5,7 +5,6 @@ Only the router retries, so every SDK is told not to. No figure goes anywhere bu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -70,8 +69,7 @@ class Models:
         """Return the model. Raises: ConfigError for settings that its SDK refuses."""
         key = (candidate.provider, candidate.model)
         if key not in self._made:
-            # Tracing would send questions and figures to a third party.
-            os.environ["LANGSMITH_TRACING"] = os.environ["LANGCHAIN_TRACING_V2"] = "false"
+            forbid_tracing()
             try:
                 self._made[key] = _FACTORIES[candidate.provider](
                     candidate.model, self._settings, self._policy.caps.output_tokens
@@ -83,6 +81,13 @@ class Models:
                     hint=f"Look at its key, and at ASTRAEUS_LLM_{candidate.provider.upper()}_URL.",
                 ) from None
         return self._made[key]
+
+
+def forbid_tracing() -> None:
+    """Keep questions and figures from LangSmith, whatever the environment says of tracing."""
+    import langsmith
+
+    langsmith.configure(enabled=False)
 
 
 def _openai(model: str, settings: AssistantSettings, output_tokens: int) -> BaseChatModel:

@@ -41,6 +41,7 @@ _TRIES: Final = 2
 _LONGEST_PAUSE: Final = 5.0
 _OUT: Final = 30.0
 _BARRED: Final = 300.0
+_NOT_SET_UP: Final = Fault("barred", "ConfigError", "cannot be set up as it is configured")
 _LABELS: Final = {
     "openai": "OpenAI",
     "anthropic": "Anthropic",
@@ -100,10 +101,16 @@ class Router:
         for candidate in self._ready(turn, call.input_tokens):
             gate = self._gates[candidate.provider]
             tries = 1 if gate.is_trial else _TRIES
+            try:
+                model = await asyncio.to_thread(self._models.get, candidate)
+            except ConfigError:
+                faults.append((candidate, _NOT_SET_UP))
+                gate.shut(_BARRED)
+                continue
             for number in range(1, tries + 1):
                 if not await self._may_go_on(turn, candidate, call.input_tokens, until, faults):
                     raise _failed(faults, self._soonest())
-                answer = await self._try(turn, candidate, call, until)
+                answer = await self._try(turn, candidate, model, call, until)
                 if not isinstance(answer, Fault):
                     gate.open()
                     return answer
@@ -168,9 +175,8 @@ class Router:
         return True
 
     async def _try(
-        self, turn: Turn, candidate: Candidate, call: Call[T], until: float
+        self, turn: Turn, candidate: Candidate, model: BaseChatModel, call: Call[T], until: float
     ) -> T | Fault:
-        model = await asyncio.to_thread(self._models.get, candidate)
         gate = self._gates[candidate.provider]
         gate.take(call.input_tokens)
         number = len(turn.attempts) + 1

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+import langsmith
+import langsmith.utils
 import pytest
 from hypothesis import given
 from hypothesis import settings as profile
@@ -284,6 +286,22 @@ def test_a_tool_of_the_registry_answers_with_text_and_artifact() -> None:
     assert result.artifact["sql"] == "select 1" and result.artifact["rows"][0]["days"] == 2
     assert refused.status == "error" and "day" in refused.text
     assert len(bound(TOOLS.values())) == len(TOOLS)
+
+
+def test_of_two_answers_to_a_call_the_first_counts() -> None:
+    asked = AIMessage("", tool_calls=[call("add", "1", a=1, b=2)])
+    first, second = (ToolMessage(each, tool_call_id="1") for each in ("3", "4"))
+    assert texts(answered([HumanMessage("?"), asked, first, second])) == ["3"]
+
+
+def test_nothing_is_traced_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    langsmith.utils.get_env_var.cache_clear()
+    langsmith.configure(enabled=None)
+    assert langsmith.utils.tracing_is_enabled()
+    Desk()
+    assert not langsmith.utils.tracing_is_enabled()
+    langsmith.utils.get_env_var.cache_clear()
 
 
 IDS = st.sampled_from(["1", "2", "3", "4", None])

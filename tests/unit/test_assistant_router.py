@@ -157,8 +157,26 @@ def test_who_fails_twice_is_left_out_and_then_has_one_try(error: BaseException) 
     desk.script["openai"] = [ANSWER]
     desk.now += 31
     desk.run()
+    desk.script["openai"] = [error]
+    desk.turn = Turn(uuid4(), uuid4(), uuid4())  # calls of unknown cost have used up the other's
     desk.run()
-    assert desk.asked[6:] == ["openai", "openai"]
+    assert desk.asked[6:] == ["openai", "openai", "openai", "anthropic"]
+
+
+def test_who_cannot_be_set_up_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(self: Scripted, candidate: Candidate) -> Any:
+        if candidate.provider == "openai":
+            raise ConfigError("openai cannot be set up.")
+        return candidate
+
+    monkeypatch.setattr(Scripted, "get", get)
+    desk = Desk({})
+    desk.run()
+    assert desk.asked == ["anthropic"] and len(desk.kept) == 1
+    desk = Desk({}, chain=("openai",))
+    with pytest.raises(AuthError, match="OpenAI cannot be set up"):
+        desk.run()
+    assert desk.kept == []
 
 
 def test_retry_after_is_waited_for_up_to_five_seconds() -> None:
