@@ -101,6 +101,14 @@ def live(conn: psycopg.Connection, key: str) -> Session | None:
     return Session(**{**row, "grants": users.grants_of(row["grants"])}) if row else None
 
 
+def is_revoked(conn: psycopg.Connection, key: str) -> bool:
+    """Whether somebody has ended the session of a key, before it ended by itself."""
+    row = conn.execute(
+        "select revoked_at is not null from app.sessions where key = %s", [key]
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def touch(conn: psycopg.Connection, key: str) -> None:
     """Note that the person is there, once a minute at most."""
     conn.execute(

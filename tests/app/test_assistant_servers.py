@@ -98,17 +98,23 @@ def test_who_is_not_known_or_no_longer_there_gets_nothing(
         assert told in capsys.readouterr().err
     assert main(["infrastructur"]) == ConfigError.exit_code
     sign_in(marts, "leaver", "viewer")
-    visit = visits.Visit(
-        lambda: visits.enter_as("leaver@example.org", "infrastructure"), frozenset({READ})
-    )
-    first = visit.scope()
-    assert visit.scope().session == first.session
+    visit = visits.Visit(lambda: visits.enter_as("leaver@example.org", "infrastructure"))
+    first = visit.scope(frozenset({READ}))
+    assert visit.scope(frozenset({READ})).session == first.session
     with marts.connect("app", autocommit=True) as conn:
-        users.set_role(conn, "leaver@example.org", "analyst", actor="test")  # ends sessions
-        assert visit.scope().session != first.session
+        conn.execute(
+            "update app.sessions set last_seen_at = last_seen_at - interval '2 hours'"
+            " where key = %s",
+            [first.session],
+        )
+        # Idled out: another one. Revoked, as by any change of what they may: none.
+        assert visit.scope(frozenset({READ})).session != first.session
+        users.set_role(conn, "leaver@example.org", "analyst", actor="test")
+        with pytest.raises(ForbiddenError, match="has been ended"):
+            visit.scope(frozenset({READ}))
         users.set_active(conn, "leaver@example.org", False, actor="test")
-    with pytest.raises(ForbiddenError):
-        visit.scope()
+    with pytest.raises(ForbiddenError, match="not active"):
+        visits.enter_as("leaver@example.org", "infrastructure")
 
 
 def test_in_one_process_both_protocols_say_the_same(marts: Database) -> None:

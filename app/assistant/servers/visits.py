@@ -14,29 +14,37 @@ from astraeus_pipeline.warehouse import sessions, users
 class Visit:
     """A person's session, opened when it is first needed, and again after it has idled out.
 
-    `enter` opens one and returns its token; it is asked anew whenever the session is no more, so
-    that who has been deactivated gets no further.
+    `enter` opens one and returns its token. One that has been revoked, by an administrator or as
+    the person's role or scope was changed, is not followed by another: they come in anew.
     """
 
-    def __init__(self, enter: Callable[[], str], scopes: frozenset[str]) -> None:
-        self._enter, self._scopes = enter, scopes
+    def __init__(self, enter: Callable[[], str]) -> None:
+        self._enter = enter
         self._key: str | None = None
         self._lock = Lock()
 
-    def scope(self) -> Scope:
-        """Return who asks, with a session that lives. Blocking.
+    def scope(self, scopes: frozenset[str]) -> Scope:
+        """Return who asks, for what, with a session that lives. Blocking.
 
         Raises: ForbiddenError, ConfigError for nobody known, DatabaseError.
         """
         with self._lock:
             who = store.live(self._key)
             if who is None:
+                self._refuse_revoked()
                 self._key = sessions.key_of(self._enter())
                 who = store.live(self._key)
         if who is None or not who.may("read"):
             raise ForbiddenError("You may not read here.", hint="Ask an administrator.")
         store.seen(who.session)
-        return Scope.of(who, self._scopes)
+        return Scope.of(who, scopes)
+
+    def _refuse_revoked(self) -> None:
+        if self._key is None:
+            return
+        with store.connection() as conn:
+            if sessions.is_revoked(conn, self._key):
+                raise ForbiddenError("Your session has been ended.", hint="Come in anew.")
 
     def end(self) -> None:
         """End the session, if there is one. Raises: DatabaseError."""

@@ -1,0 +1,194 @@
+"""The servers over HTTP: whose token, for which server, by which key; and the same answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+import anyio
+import httpx
+import httpx2
+import jwt
+import pytest
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric import ec
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from app.assistant.servers import bearer, web
+from app.assistant.servers.__main__ import main
+from astraeus_pipeline.cli.children import free_port
+from astraeus_pipeline.contracts.people import Grant
+from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.warehouse import users
+from astraeus_pipeline.warehouse.engine import Database
+from tests.app.conftest import sign_in
+from tests.app.test_assistant_servers import ASKED, directly
+
+pytestmark = pytest.mark.integration
+KEY: Final = ec.generate_private_key(ec.SECP256R1())
+OTHER_KEY: Final = ec.generate_private_key(ec.SECP256R1())
+LIST: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+ACCEPT: Final = {"accept": "application/json, text/event-stream"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the issuer is, and where the server."""
+
+    issuer: str
+    url: str
+
+    def token(self, subject: str | None = "s-beta", key: Any = KEY, **more: Any) -> str:
+        claims = {
+            "iss": self.issuer,
+            "aud": self.url,
+            "exp": int(time.time()) + 600,
+            "scope": "openid finops:read",
+            **({"sub": subject} if subject else {}),
+            **more,
+        }
+        algorithm = more.pop("algorithm", "ES256")
+        return jwt.encode(claims, key, algorithm, headers={"kid": "k1"})
+
+    def ask(self, token: str | None, **headers: str) -> httpx.Response:
+        sent = {**ACCEPT, **({"authorization": f"Bearer {token}"} if token else {}), **headers}
+        return httpx.post(self.url, json=LIST, headers=sent, timeout=30)
+
+    def call(self, token: str, arguments: dict[str, Any]) -> Any:
+        async def talk() -> Any:
+            async with (
+                httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}) as http,
+                Client(streamable_http_client(self.url, http_client=http)) as client,
+            ):
+                return await client.call_tool("get_costs", arguments)
+
+        return anyio.run(talk)
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[str]:
+    public = {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(KEY.public_key())), "kid": "k1"}
+
+    class Issuer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_keys = self.path == "/keys"
+            told = {"keys": [public]} if is_keys else {"issuer": mine, "jwks_uri": f"{mine}/keys"}
+            body = json.dumps(told).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Issuer)
+    mine = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield mine
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def site(marts: Database, issuer: str) -> Iterator[Site]:
+    sign_in(marts, "beta", "viewer", Grant("account", "beta"))
+    with marts.connect("app", autocommit=True) as conn:
+        conn.execute(
+            "update app.users set issuer = %s, subject = 's-beta' where email = 'beta@example.org'",
+            [issuer],
+        )
+        users.add(conn, "new@example.org", "new", "viewer", actor="test")
+    port = free_port()
+    served = web.application(bearer.Issuer(issuer), f"http://127.0.0.1:{port}")
+    server = uvicorn.Server(uvicorn.Config(served, "127.0.0.1", port, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.02)
+    yield Site(issuer, f"http://127.0.0.1:{port}/mcp/infrastructure")
+    server.should_exit = True
+    thread.join(10)
+
+
+def test_who_bears_a_token_gets_what_the_tools_say_to_them(site: Site) -> None:
+    result = site.call(site.token(), ASKED)
+    assert result.structured_content == directly("beta", "get_costs", ASKED)
+    assert {row["account"] for row in result.structured_content["rows"]} == {"beta"}
+    refused = site.call(site.token("nobody"), ASKED)
+    assert refused.is_error and "Nobody here has this identity" in refused.content[0].text
+    # Known by an address that the issuer has verified, and from then on by the subject.
+    told = {"email": "new@example.org", "email_verified": False}
+    assert site.call(site.token("s-new", **told), ASKED).is_error
+    assert not site.call(site.token("s-new", **{**told, "email_verified": True}), ASKED).is_error
+    assert not site.call(site.token("s-new"), ASKED).is_error
+
+
+def test_any_other_token_is_refused(site: Site) -> None:
+    assert site.ask(site.token()).status_code == 200
+    now = int(time.time())
+    public = json.dumps(json.loads(jwt.algorithms.ECAlgorithm.to_jwk(KEY.public_key())))
+    refused = {
+        "none": None,
+        "garbled": "a.b.c",
+        "forged": site.token(key=OTHER_KEY),
+        "expired": site.token(exp=now - 5),
+        "of another server": site.token(aud=site.url.replace("infrastructure", "cloud_sync")),
+        "of another issuer": site.token(iss="https://issuer.example"),
+        "of nobody": site.token(None),
+        "not yet": site.token(nbf=now + 600),
+        "unsigned": jwt.encode({"sub": "s-beta"}, None, "none", headers={"kid": "k1"}),
+        "by the public key": jwt.encode(
+            {"sub": "s-beta", "iss": site.issuer, "aud": site.url, "exp": now + 600},
+            public * 2,
+            "HS256",
+            headers={"kid": "k1"},
+        ),
+        "of an unknown key": jwt.encode({"sub": "x"}, OTHER_KEY, "ES256", headers={"kid": "k2"}),
+    }
+    for what, token in refused.items():
+        answer = site.ask(token)
+        assert answer.status_code == 401, what
+        assert "resource_metadata=" in answer.headers["www-authenticate"], what
+    assert site.ask(site.token(scope="openid")).status_code == 403
+    assert site.ask(site.token(scope=["finops:read"])).status_code == 200
+    assert site.ask(site.token(), host="evil.example").status_code == 421
+    assert site.ask(site.token(), origin="https://evil.example").status_code == 403
+    metadata = httpx.get(
+        site.url.replace("/mcp/", "/.well-known/oauth-protected-resource/mcp/")
+    ).json()
+    assert metadata["resource"] == site.url
+    assert [each.rstrip("/") for each in metadata["authorization_servers"]] == [site.issuer]
+    assert metadata["scopes_supported"] == ["finops:read"]
+    assert httpx.get(site.url.replace("infrastructure", "else")).status_code == 404
+
+
+def test_who_is_put_out_of_the_app_is_out_here_at_once(marts: Database, site: Site) -> None:
+    sign_in(marts, "goer", "viewer")
+    token = site.token("s-goer", email="goer@example.org", email_verified=True)
+    assert not site.call(token, ASKED).is_error
+    with marts.connect("app", autocommit=True) as conn:
+        users.set_active(conn, "goer@example.org", False, actor="test")
+    assert "has been ended" in site.call(token, ASKED).content[0].text
+    fresh = site.token("s-goer", jti="another")
+    assert "Nobody here has this identity" in site.call(fresh, ASKED).content[0].text
+
+
+def test_without_an_issuer_or_tls_there_is_no_server(
+    issuer: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ASTRAEUS_OIDC_ISSUER", raising=False)
+    assert main(["http", "1"]) == ConfigError.exit_code
+    assert "ASTRAEUS_OIDC_ISSUER" in capsys.readouterr().err
+    for address in ("http://issuer.example", "file:///etc/passwd", issuer + "/other"):
+        with pytest.raises(ConfigError):
+            bearer.Issuer(address)
+    with pytest.raises(ConfigError):
+        web.application(bearer.Issuer(issuer), "http://costs.example.com")
