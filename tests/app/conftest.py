@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from app.assistant.tools import asking
 from app.auth import store
 from app.components import cache
 from app.queries import execute
@@ -137,6 +138,7 @@ def build(database: Database, home: Path) -> None:
 def forget() -> None:
     """Drop cached answers and connections: the next question goes to the current database."""
     cache.forget_all()
+    asking.forget()
     execute.forget_engine()
     store.forget()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from app.assistant.tools.contract import ToolResult
-from app.assistant.verifier import verify
+from app.assistant.verifier import Source, verify
 
 ANSWERS: Final = 500
 SERVICES: Final = (
@@ -247,6 +248,11 @@ def test_a_number_tells_where_it_stands() -> None:
     assert right.source is not None
     assert (right.source.row, right.source.column) == (0, "billed_cost")
     assert wrong.source is None
+    # As checkpoints keep it, and as a thread that is opened again has it.
+    kept = ToolResult.model_validate(json.loads(of.model_dump_json()))
+    assert kept == of
+    [again] = verify("October 2026 cost $7.00.", [kept])
+    assert again.source == Source("r0123456789", 1, "billed_cost")
     [whole] = verify("Together: $12.", [of])
     assert whole.source is not None and whole.source.row is None
     # A sentence about a row of one result says nothing of another's rows.

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
+from threading import Lock
 from typing import Any, Final
+
+from cachetools import TTLCache, cached
 
 from app.assistant.tools.contract import Parameter, Scope, ToolResult, caller, result_id
 from app.queries import execute, listings, periods
@@ -36,9 +40,18 @@ class Asking:
         return execute.run(seen, self.who.session)
 
     def look_up(self, statement: Statement) -> list[Row]:
-        """Return rows of what is only looked up: names, days delivered. Raises: DatabaseError."""
+        """Return rows of what is only looked up: names, days delivered; for reading alone.
+
+        They may be a minute old, within one build.
+        Raises: DatabaseError.
+        """
         seen = as_allocated(statement) if self.who.is_by_team else statement
-        return execute.run(seen, self.who.session)
+        return _looked_up(seen, self._build, self.who.session)
+
+    @cached_property
+    def _build(self) -> str:
+        rows = execute.run(listings.VERSION)
+        return str(rows[0]["invocation_id"]) if rows else "none"
 
     @property
     def sql(self) -> str:
@@ -100,6 +113,20 @@ class Asking:
             reconciliation=standing.reconciliation if standing else None,
             notes=[*notes, *(standing.notes if standing else ())],
         )
+
+
+@cached(
+    TTLCache[Any, Any](500, 60),
+    key=lambda statement, build, session: (statement.key, build, session),
+    lock=Lock(),
+)
+def _looked_up(statement: Statement, build: str, session: str) -> list[Row]:
+    return execute.run(statement, session)
+
+
+def forget() -> None:
+    """Look everything up anew, for who points the app at another database."""
+    _looked_up.cache_clear()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,14 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from app.assistant.tools import names
 from app.auth.principal import Principal
@@ -26,6 +34,8 @@ Cell = str | int | bool | Decimal | date | None
 Parameter = str | int | bool | list[str] | list[dict[str, str | list[str]]] | None
 Server = Literal["infrastructure", "cloud_sync", "llm_analytics"]
 READ: Final = "finops:read"
+_AMOUNT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Names and tags are other people's text: what is longer helps nobody but an attacker.
 TEXT_LENGTH: Final = 200
 
@@ -96,6 +106,24 @@ def _cells(rows: Any) -> Any:
     return [{name: cell(value) for name, value in row.items()} for row in rows]
 
 
+def _restored(value: Any, is_figure: bool) -> Any:
+    if not isinstance(value, str):
+        return value
+    if is_figure and _AMOUNT.fullmatch(value):
+        return Decimal(value)
+    return date.fromisoformat(value) if _is_day(value) else value
+
+
+def _is_day(value: str) -> bool:
+    if not _DAY.fullmatch(value):
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _exact(totals: Any) -> Any:
     return {name: cell(value) for name, value in totals.items()}
 
@@ -103,12 +131,26 @@ def _exact(totals: Any) -> Any:
 class ToolResult(BaseModel):
     """An answer. Money is exact (text in JSON), and never a sum over currencies.
 
-    `unit` names the unit of each numeric column and total: an ISO currency, `%`, a noun, or
-    `billing_currency` where each row names its own. `sql` can be pasted into a session as the
-    reader role; `params` is the question as it was understood, defaults filled in.
+    Read from its own JSON it is the same again. `unit` names the unit of each numeric column and
+    total: an ISO currency, `%`, a noun, or `billing_currency` where each row names its own. `sql`
+    can be pasted into a session as the reader role; `params` is the question as it was understood,
+    defaults filled in.
     """
 
     model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_again(cls, given: Any) -> Any:
+        """Make amounts and days of what was kept as JSON what they were."""
+        if not isinstance(given, dict) or "rows" not in given:
+            return given
+        unit = given.get("unit") or {}
+        rows = [
+            {name: _restored(value, name in unit) for name, value in row.items()}
+            for row in given["rows"]
+        ]
+        return {**given, "rows": rows}
 
     result_id: str
     tool: str
