@@ -157,6 +157,10 @@ def test_any_other_token_is_refused(site: Site) -> None:
         answer = site.ask(token)
         assert answer.status_code == 401, what
         assert "resource_metadata=" in answer.headers["www-authenticate"], what
+    sync = Site(site.issuer, site.url.replace("infrastructure", "cloud_sync"))
+    assert sync.ask(sync.token()).status_code == 200
+    assert site.ask(sync.token()).status_code == sync.ask(site.token()).status_code == 401
+    assert "sync_resources" in sync.ask(sync.token()).text
     assert site.ask(site.token(scope="openid")).status_code == 403
     assert site.ask(site.token(scope=["finops:read"])).status_code == 200
     assert site.ask(site.token(), host="evil.example").status_code == 421

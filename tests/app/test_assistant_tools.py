@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.assistant.tools.contract import Scope, ToolResult, acting, cell
+from app.assistant.tools.contract import READ, Scope, ToolResult, acting, cell
 from app.assistant.tools.registry import TOOLS, tool
 from app.auth import store
 from app.components.cache import ask_for
@@ -54,6 +54,14 @@ def company(
     assert {str(each.status) for each in results.results} == {"success"}
     forget()
     return unsummed
+
+
+# What a tool cannot do without.
+GIVEN: Final[dict[str, dict[str, Any]]] = {
+    "describe_metric": {"name": "account"},
+    "validate_credentials": {"account": "acme"},
+    "sync_resources": {"account": "acme", "start": DAYS.first, "end": DAYS.last},
+}
 
 
 @contextmanager
@@ -235,7 +243,7 @@ def test_nobody_and_who_lacks_the_scope_get_nothing(company: Company) -> None:
         TOOLS["get_costs"].run({})
     for spec in TOOLS.values():
         with pytest.raises(ForbiddenError):
-            spec.function(**({"name": "billed"} if spec.name == "describe_metric" else {}))
+            spec.function(**GIVEN.get(spec.name, {}))
         with acting(Scope("x@example.org", frozenset(), "")), pytest.raises(ForbiddenError):
             spec.run({})
 
@@ -251,7 +259,11 @@ def test_every_tool_answers_each_scope_with_their_own(company: Company) -> None:
                 "test",
             )
     for spec in TOOLS.values():
-        given = {"name": "account"} if spec.name == "describe_metric" else {}
+        given = GIVEN.get(spec.name, {})
+        if spec.scope != READ:
+            with pytest.raises(ForbiddenError, match=spec.scope):
+                call(spec.name, "admin", **given)  # who may, but has not asked for it
+            continue
         whole = call(spec.name, "admin", **given)
         assert json.loads(whole.for_model())["result_id"] == whole.result_id
         for kept in (whole.model_dump(), whole.model_dump(mode="json")):

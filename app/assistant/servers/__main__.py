@@ -54,9 +54,11 @@ def _as_somebody(name: Server) -> None:
         )
     visit = visits.Visit(lambda: visits.enter_as(email, name))
 
+    # Reads only, unless who runs it says more; their role must allow it in any case.
+    scopes = frozenset(os.environ.get("ASTRAEUS_MCP_SCOPES", READ).split())
+
     def who() -> Scope:
-        # Reads only, whatever their role on the pages.
-        return visit.scope(frozenset({READ}))
+        return visit.scope(scopes)
 
     who()  # refuses at once who is not known
     try:
@@ -78,7 +80,7 @@ def _over_http(port: int) -> None:
         )
     url = os.environ.get("ASTRAEUS_MCP_URL") or f"http://127.0.0.1:{port}"
     served = web.application(bearer.Issuer(issuer), url)
-    sys.stderr.write(f"Serving {url}/mcp/infrastructure\n")
+    sys.stderr.writelines(f"Serving {url}/mcp/{name}\n" for name in get_args(Server))
     uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")
 
 

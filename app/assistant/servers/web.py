@@ -26,7 +26,6 @@ from app.assistant.servers import protocol
 from app.assistant.servers.bearer import Bearer, Issuer, checked
 from app.assistant.servers.visits import Visit
 from app.assistant.tools.contract import READ, Scope, Server
-from app.assistant.tools.registry import of_server
 from app.auth import signing_in
 from astraeus_pipeline.errors import ForbiddenError
 
@@ -75,14 +74,14 @@ class Visitors:
 
 
 def application(issuer: Issuer, url: str) -> Starlette:
-    """Return the servers that have tools, at `<url>/mcp/<server>`.
+    """Return the servers, at `<url>/mcp/<server>`.
 
     Raises: ConfigError for an address without TLS that is not of this machine.
     """
     base = checked(url, "The address")
     apps: dict[str, ASGIApp] = {}
     servers: list[Protocol[Any]] = []
-    for name in _served():
+    for name in get_args(Server):
         server = protocol.build(name, Visitors(name).scope)
         apps[name] = _guarded(server, name, issuer, base)
         servers.append(server)
@@ -100,10 +99,6 @@ def application(issuer: Issuer, url: str) -> Starlette:
             yield
 
     return Starlette(routes=[Mount("/", app=dispatch)], lifespan=lifespan)
-
-
-def _served() -> list[Server]:
-    return [name for name in get_args(Server) if of_server(name)]
 
 
 def _guarded(server: Protocol[Any], name: Server, issuer: Issuer, base: str) -> ASGIApp:

@@ -32,6 +32,8 @@ class Asking:
 
     who: Scope = field(default_factory=caller)
     asked: list[Statement] = field(default_factory=list)
+    # What was asked as another role, of tables that the reader does not see.
+    told: list[str] = field(default_factory=list)
 
     def ask(self, statement: Statement) -> list[Row]:
         """Return the rows of a statement that belongs to the answer. Raises: DatabaseError."""
@@ -56,7 +58,7 @@ class Asking:
     @property
     def sql(self) -> str:
         """All that was asked, ready to be pasted."""
-        return ";\n\n".join(map(spelled, self.asked))
+        return ";\n\n".join((*map(spelled, self.asked), *self.told))
 
     def by_account_only(self, what: str) -> None:
         """Refuse who sees what is allocated to teams. Raises: ConfigError."""

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from app.assistant.tools import names
+from app.auth.permissions import Permission
 from app.auth.principal import Principal
 from astraeus_pipeline.contracts import money
 from astraeus_pipeline.errors import ConfigError, ForbiddenError
@@ -34,6 +35,10 @@ Cell = str | int | bool | Decimal | date | None
 Parameter = str | int | bool | list[str] | list[dict[str, str | list[str]]] | None
 Server = Literal["infrastructure", "cloud_sync", "llm_analytics"]
 READ: Final = "finops:read"
+SYNC: Final = "finops:sync"
+ADMIN: Final = "finops:admin"
+# What somebody's role must allow, whatever a token or a page grants them.
+_PERMISSIONS: Final[dict[str, Permission]] = {READ: "read", SYNC: "accounts", ADMIN: "users"}
 _AMOUNT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Names and tags are other people's text: what is longer helps nobody but an attacker.
@@ -55,8 +60,9 @@ class Scope:
 
     @classmethod
     def of(cls, who: Principal, scopes: frozenset[str] = frozenset({READ})) -> Scope:
-        """Return the scope of who is signed in."""
-        return cls(who.email, scopes, who.session, who.is_by_team)
+        """Return the scope of who is signed in: of `scopes` those that their role allows."""
+        allowed = {name for name, permission in _PERMISSIONS.items() if who.may(permission)}
+        return cls(who.email, scopes & allowed, who.session, who.is_by_team)
 
 
 _CALLER: ContextVar[Scope | None] = ContextVar("caller", default=None)
@@ -78,6 +84,15 @@ def caller() -> Scope:
     if found is None:
         raise ForbiddenError("Nobody is signed in.", hint="Tools answer only for a known person.")
     return found
+
+
+def needs(scope: str) -> None:
+    """Refuse a caller without a scope. Raises: ForbiddenError."""
+    if scope not in caller().scopes:
+        raise ForbiddenError(
+            f"This needs the scope {scope}.",
+            hint="It must be granted, and the role must allow it: ask an administrator.",
+        )
 
 
 def cell(value: Any) -> Cell:
@@ -225,8 +240,7 @@ class ToolSpec:
         Raises: ForbiddenError if the caller may not, ConfigError for arguments that cannot be
         asked (it names the fault, what is allowed and the nearest), DatabaseError.
         """
-        if self.scope not in caller().scopes:
-            raise ForbiddenError(f"{self.name} needs the scope {self.scope}.")
+        needs(self.scope)
         try:
             asked = self.arguments.model_validate(dict(given))
         except ValidationError as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.assistant.tools import costs, infrastructure, names
-from app.assistant.tools.contract import Server, ToolSpec
+from app.assistant.tools import cloud_sync, costs, infrastructure, llm_analytics, names
+from app.assistant.tools.contract import SYNC, Server, ToolSpec
 from astraeus_pipeline.errors import ConfigError
 
 TOOLS: Final[dict[str, ToolSpec]] = {
@@ -20,6 +20,12 @@ TOOLS: Final[dict[str, ToolSpec]] = {
         ToolSpec(infrastructure.get_budgets, "infrastructure", "Budgets"),
         ToolSpec(infrastructure.get_anomalies, "infrastructure", "Unexpected costs"),
         ToolSpec(infrastructure.get_alerts, "infrastructure", "Thresholds crossed"),
+        ToolSpec(
+            cloud_sync.sync_resources, "cloud_sync", "Ingest again", scope=SYNC, is_write=True
+        ),
+        ToolSpec(cloud_sync.validate_credentials, "cloud_sync", "Credentials", scope=SYNC),
+        ToolSpec(llm_analytics.analyze_usage, "llm_analytics", "Use of language models"),
+        ToolSpec(llm_analytics.optimize_models, "llm_analytics", "Other language models"),
     )
 }
 

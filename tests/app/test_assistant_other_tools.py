@@ -1,0 +1,152 @@
+"""Tools that reach beyond the marts: days ingested again, credentials tried, use of models."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import genai_prices
+import pytest
+
+from app.assistant.tools.contract import ADMIN, READ, SYNC, Scope, ToolResult, acting
+from app.assistant.tools.registry import TOOLS
+from app.auth import store
+from app.records import accounts
+from astraeus_pipeline.contracts.people import Grant
+from astraeus_pipeline.errors import AstraeusError, ConfigError, ForbiddenError
+from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.warehouse import chat_messages
+from astraeus_pipeline.warehouse.engine import Database
+from tests.app.conftest import DAYS, THROUGH, sign_in, user_of
+from tests.app.test_accounts_page import web  # noqa: F401 - a fixture, Dagster's stand-in
+from tests.fixtures.estate import write_month
+
+pytestmark = pytest.mark.integration
+ALL: Final = frozenset({READ, SYNC, ADMIN})
+ASKED: Final = {"account": "acme", "dataset": "costs", "start": DAYS.last, "end": DAYS.end}
+NOW: Final = datetime.now(UTC)
+
+
+def call(name: str, who: str = "admin", /, **arguments: Any) -> ToolResult:
+    found = store.live(user_of(who)["session"])
+    assert found is not None
+    with acting(Scope.of(found, ALL)):
+        return TOOLS[name].run(arguments)
+
+
+def count(database: Database, action: str) -> int:
+    with database.connect("app") as conn:
+        row = conn.execute(
+            "select count(*) from app.audit_log where action = %s", [action]
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_days_are_ingested_again_only_when_that_is_said(
+    marts: Database,
+    web: Any,  # noqa: F811
+) -> None:
+    web.answers[:] = [
+        {"launchPartitionBackfill": {"__typename": "LaunchBackfillSuccess", "backfillId": "b7"}},
+        {"launchPartitionBackfill": {"__typename": "PythonError", "message": "no such key"}},
+    ]
+    planned = call("sync_resources", **ASKED)
+    [row] = planned.rows
+    assert (row["state"], row["days"]) == ("planned", 1) and "backfill_id" not in row
+    assert not web.asked and count(marts, "account.ingest") == 0
+    [row] = call("sync_resources", **ASKED, dry_run=False).rows
+    assert (row["state"], row["backfill_id"]) == ("requested", "b7")
+    assert web.asked[0]["variables"]["params"]["partitionNames"] == [f"acme|{DAYS.last}"]
+    assert count(marts, "account.ingest") == 1
+    with pytest.raises(AstraeusError, match="no such key"):
+        call("sync_resources", **ASKED, dry_run=False)
+    tomorrow = NOW.date() + timedelta(days=1)
+    for wrong, told in (
+        ({"account": "acm"}, "Did you mean 'acme'?"),
+        ({"dataset": "cost"}, "Did you mean 'costs'?"),
+        ({"start": THROUGH - timedelta(days=93)}, "more than 92 days"),
+        ({"end": tomorrow + timedelta(days=1)}, "has not come yet"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            call("sync_resources", **{**ASKED, **wrong}, dry_run=False)
+        assert told in str(refused.value)
+    # Whatever scopes are granted: the role must allow it.
+    for who in ("viewer", "analyst", "budget_owner"):
+        for name in ("sync_resources", "validate_credentials"):
+            with pytest.raises(ForbiddenError, match=SYNC):
+                call(name, who, **(ASKED if name == "sync_resources" else {"account": "acme"}))
+    sign_in(marts, "half", "admin", Grant("account", "beta"))
+    with pytest.raises(ConfigError, match="There are: beta"):
+        call("sync_resources", "half", **ASKED, dry_run=False)
+
+
+def test_credentials_are_tried_and_never_told(marts: Database) -> None:
+    account = accounts.known("acme")
+    assert account is not None
+    folder = Path(str(account.config["url"]))
+    write_month(folder / "bill.csv", {DAYS.last: ["1.00"]})
+    [row] = call("validate_credentials", account="ACME").rows
+    assert (
+        row["account"] == "acme" and row["works"] is True and "acme works" in str(row["identity"])
+    )
+    assert count(marts, "account.test") == 1
+    shutil.rmtree(folder)
+    [row] = call("validate_credentials", account="acme").rows
+    assert row["works"] is False and row["problem"]
+    ring = Settings.from_env().master_keys
+    assert ring is None or ring.get_secret_value() not in str(row)
+
+
+def attempt(number: int, model: str, outcome: str = "answered", **more: Any) -> dict[str, Any]:
+    return {
+        **{"number": number, "at": NOW, "provider": "openai", "model": model, "tier": "fast"},
+        **{"outcome": outcome, "latency_ms": 100 * number},
+        **more,
+    }
+
+
+def test_use_of_models_is_ones_own_or_everybodys(marts: Database) -> None:
+    tokens = {"input_tokens": 1000, "output_tokens": 500, "cost_usd": Decimal("0.00125")}
+    asked = {
+        "admin@example.org": [attempt(1, "gpt-5-mini", **tokens)],
+        "viewer@example.org": [
+            attempt(1, "gpt-5-mini", "failed"),
+            attempt(2, "gpt-5", **{**tokens, "cost_usd": Decimal("0.00625")}),
+        ],
+    }
+    with marts.connect("app", autocommit=True) as conn:
+        for email, attempts in asked.items():
+            begun = chat_messages.begin(conn, email, uuid4(), "?", {})
+            for each in attempts:
+                chat_messages.add_attempt(conn, begun.message_id, each)
+    mine = call("analyze_usage", "viewer")
+    assert {row["model"]: row["calls"] for row in mine.rows} == {"gpt-5": 1, "gpt-5-mini": 1}
+    assert mine.totals["cost_usd"] == Decimal("0.00625") and mine.unit["cost_usd"] == "USD"
+    assert mine.totals["unpriced_calls"] == 1 and any("not known" in each for each in mine.notes)
+    # Not zero: what failed has no known cost.
+    assert [row["cost_usd"] for row in mine.rows] == [Decimal("0.00625"), None]
+    assert "viewer@example.org" in mine.sql
+    whole = call("analyze_usage", group_by=["user", "day"])
+    assert {(row["user"], row["day"], row["calls"]) for row in whole.rows} == {
+        ("admin@example.org", NOW.date(), 1),
+        ("viewer@example.org", NOW.date(), 2),
+    }
+    assert whole.totals["cost_usd"] == Decimal("0.0075") and whole.totals["calls"] == 3
+    assert [row["failed_calls"] for row in whole.rows] == [1, 0]
+    with pytest.raises(ConfigError, match="no group of source assistant 'meter'"):
+        call("analyze_usage", group_by=["meter"])
+    assert call("analyze_usage", source="billed", group_by=["model", "day"]).rows == []
+
+    other = call("optimize_models")
+    row = next(each for each in other.rows if each["other_model"] == "claude-haiku-4-5")
+    usage = genai_prices.Usage(input_tokens=1000, output_tokens=500)
+    price = genai_prices.calc_price(usage, "claude-haiku-4-5", provider_id="anthropic").total_price
+    assert row["model"] == "gpt-5" and row["estimated_cost_usd"] == price
+    assert row["change_abs"] == price - Decimal("0.00625") and row["pass_rate"] is None
+    assert any("gpt-5-mini: some of its calls have no known cost" in each for each in other.notes)
+    assert any("Estimates" in each for each in other.notes)
