@@ -140,6 +140,7 @@ def _report(
                 f"{name} {sizes[0].get(name, 0):,} and {sizes[1].get(name, 0):,}"
                 for name in (
                     *("fct_charges", "fct_daily_costs", "fct_costs_by_dimension"),
+                    "fct_total_costs_by_dimension",
                     *("fct_daily_allocated_costs", "fct_daily_resource_costs", "dim_resources"),
                 )
             ),

@@ -14,7 +14,7 @@ import vl_convert
 
 from app.auth.principal import Principal
 from app.components import access, charts, palette
-from app.components.cache import ask_for
+from app.components.cache import as_seen_by, ask_for
 from app.components.charts import Picture
 from app.components.scope import Scope
 from app.queries import listings, periods
@@ -138,7 +138,7 @@ def _about(
     who: Principal, scope: Scope, query: CostQuery, compared: DayRange | None, dimension: Dimension
 ) -> dict[str, str]:
     blocked = [row["account_id"] for row in ask_for(who, listings.RESIDUALS)]
-    statement = compile_costs(query)
+    statement = as_seen_by(who, compile_costs(query))
     return {
         "Shows": f"Cost by {query.label_of(dimension.key).lower()}",
         "Days (UTC)": periods.spell(query.days),

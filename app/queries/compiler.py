@@ -69,12 +69,15 @@ class Statement:
     """SQL and its parameters; hashable, so that answers can be cached by it.
 
     `by_day` asks the daily costs for the same, where this asks for sums of them: who is scoped to
-    teams sees neither, but their own costs in the daily costs' stead.
+    teams sees neither, but their own costs in the daily costs' stead. `by_account` asks sums that
+    have their accounts, where this asks for totals of all of them: who is scoped to some accounts
+    sees nothing of the totals.
     """
 
     sql: str
     parameters: tuple[tuple[str, Any], ...]
     by_day: Statement | None = None
+    by_account: Statement | None = None
 
     @property
     def key(self) -> str:
@@ -98,15 +101,11 @@ def compile_costs(query: CostQuery) -> Statement:
     dimension = rollups.dimension_of(asked)
     if dimension is None:
         return by_day
-    parameters: dict[str, Any] = {"currency": query.currency}
-    conditions = [
-        rollups.condition(query.days, query.grain, dimension, parameters),
-        "costs.billing_currency = :currency",
-        *conditions_of(query.filters, parameters, rollups.columns_of(dimension)),
-    ]
-    source = _source(rollups.TABLE, asked)
-    groups = _groups(query, parameters, rollups.PERIODS, rollups.columns_of(dimension))
-    return replace(_summed(query, source, conditions, groups, parameters), by_day=by_day)
+    by_account = replace(_rolled(query, dimension, rollups.TABLE), by_day=by_day)
+    if not rollups.is_of_all(asked):
+        return by_account
+    totals = _rolled(query, dimension, rollups.TOTALS)
+    return replace(totals, by_day=by_day, by_account=by_account)
 
 
 def compile_by_day(query: CostQuery, *more: str) -> Statement:
@@ -123,6 +122,18 @@ def compile_by_day(query: CostQuery, *more: str) -> Statement:
     groups = _groups(query, parameters, GRAINS)
     source = _source("marts.fct_daily_costs", _asked(query))
     return _summed(query, source, [condition], groups, parameters, more)
+
+
+def _rolled(query: CostQuery, dimension: str, table: str) -> Statement:
+    """Return the statement of a query of sums by a dimension, which a `table` of rollups has."""
+    parameters: dict[str, Any] = {"currency": query.currency}
+    conditions = [
+        rollups.condition(query.days, query.grain, dimension, parameters),
+        "costs.billing_currency = :currency",
+        *conditions_of(query.filters, parameters, rollups.columns_of(dimension)),
+    ]
+    groups = _groups(query, parameters, rollups.PERIODS, rollups.columns_of(dimension))
+    return _summed(query, _source(table, _asked(query)), conditions, groups, parameters)
 
 
 def _asked(query: CostQuery) -> frozenset[str]:
@@ -232,13 +243,15 @@ def compile_members(key: str, currency: str, tag: Tag | None = None) -> Statemen
     rolled = rollups.dimension_of(asked)
     if rolled is None:
         return by_day
+    values = tuple(sorted((*parameters, ("dimension", rolled))))
+    column = rollups.columns_of(rolled)(key, dimension.column)
     # Months are enough to know what there is.
-    sql = _members(
-        rollups.columns_of(rolled)(key, dimension.column),
-        _source(rollups.TABLE, asked),
-        " and costs.dimension = :dimension and costs.grain = 'month'",
-    )
-    return Statement(sql, tuple(sorted((*parameters, ("dimension", rolled)))), by_day)
+    months = " and costs.dimension = :dimension and costs.grain = 'month'"
+    by_account = Statement(_members(column, _source(rollups.TABLE, asked), months), values, by_day)
+    if not rollups.is_of_all(asked):
+        return by_account
+    totals = _members(column, _source(rollups.TOTALS, asked), months)
+    return Statement(totals, values, by_day, by_account)
 
 
 def _members(column: str, source: str, more: str) -> str:

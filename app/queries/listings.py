@@ -16,11 +16,15 @@ def _fixed(sql: str) -> Statement:
 VERSION: Final = _fixed("select invocation_id, built_at from marts.data_version")
 
 _WEIGHTS: Final = "select billing_currency as currency, sum(abs(billed_cost)) as weight"
+_OF_MONTHS: Final = " where dimension = 'account' and grain = 'month' group by 1 order by 2 desc, 1"
+_BY_DAY: Final = _fixed(
+    f"{_WEIGHTS} from marts.fct_daily_costs group by 1 order by 2 desc, 1"  # noqa: S608 - constants
+)
 CURRENCIES: Final = Statement(
-    f"{_WEIGHTS} from {rollups.TABLE} where dimension = 'account' and grain = 'month'"
-    " group by 1 order by 2 desc",
+    f"{_WEIGHTS} from {rollups.TOTALS}{_OF_MONTHS}",
     (),
-    _fixed(f"{_WEIGHTS} from marts.fct_daily_costs group by 1 order by 2 desc"),
+    _BY_DAY,
+    Statement(f"{_WEIGHTS} from {rollups.TABLE}{_OF_MONTHS}", (), _BY_DAY),
 )
 
 ACCOUNTS: Final = _fixed(

@@ -2,8 +2,9 @@
 
 A question that tells apart, by groups and filters, at most one dimension beside provider and
 account (or services within categories) is answered from fct_costs_by_dimension: whole weeks or
-months by rows of their own, the days around them by theirs. One that tells apart teams, cost
-centers and environments alone is answered from fct_daily_team_costs.
+months by rows of their own, the days around them by theirs. One that tells no accounts apart is
+answered from its sums over all of them, fct_total_costs_by_dimension, for who sees everything. One
+that tells apart teams, cost centers and environments alone is answered from fct_daily_team_costs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from app.queries.catalog import Grain
 from astraeus_pipeline.contracts.days import DayRange
 
 TABLE: Final = "marts.fct_costs_by_dimension"
+# The same of all accounts together, which nobody who is scoped to some of them may read.
+TOTALS: Final = "marts.fct_total_costs_by_dimension"
 # The dimensions of the catalogue that it has; of every account, so accounts and providers are free.
 ROLLED: Final = frozenset({"category", "service", "sub_account", "region", "charge"})
 _FREE: Final = frozenset({"provider", "account"})
@@ -36,6 +39,11 @@ def dimension_of(asked: Iterable[str]) -> str | None:
     if own == {"service", "category"}:
         return "service"
     return own.pop() if len(own) == 1 and own <= ROLLED else None
+
+
+def is_of_all(asked: Iterable[str]) -> bool:
+    """Whether the sums over all accounts answer: neither provider nor account is told apart."""
+    return not set(asked) & _FREE
 
 
 def is_of_bearers(asked: Iterable[str]) -> bool:

@@ -63,3 +63,21 @@
         offset 0
     ) as standing
 {% endmacro %}
+
+{# Pre-hook of the totals, after open_increment with keeps_rows: the same for all accounts at once. #}
+{% macro open_totals() %}
+    {%- if execute and flags.WHICH in ('run', 'build') -%}
+    create temporary table {{ this.identifier }}__periods on commit drop as
+    select distinct
+        grains.grain,
+        date_trunc(grains.grain, changed.usage_date)::date as period_start
+    from {{ changed_slices() }} as changed
+    cross join (values ('day'), ('week'), ('month')) as grains (grain);
+    analyze {{ this.identifier }}__periods;
+    {% if is_incremental() %}
+    delete from {{ this }} as mart
+    using {{ this.identifier }}__periods as periods
+    where mart.grain = periods.grain and mart.period_start = periods.period_start
+    {% endif %}
+    {%- endif -%}
+{% endmacro %}

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.auth import store
+from app.components.cache import ask_for
 from app.queries import listings, rollups
 from app.queries.catalog import DIMENSIONS, METRICS, Basis, Grain
 from app.queries.compiler import CostQuery, compile_by_day, compile_costs, compile_members
 from app.queries.team_costs import as_allocated
 from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.contracts.people import Grant
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import DAYS, ask
+from tests.app.conftest import DAYS, ask, sign_in, user_of
 
 GRAINS: tuple[Grain | None, ...] = (None, "day", "week", "month")
 BASES: tuple[Basis, ...] = ("billed", "effective", "list", "contracted")
@@ -57,7 +60,12 @@ queries = st.builds(
 def test_whatever_is_asked_the_answer_is_that_of_the_daily_costs(
     marts: Database, query: CostQuery
 ) -> None:
-    assert ask(compile_costs(query)) == ask(compile_by_day(query))
+    statement = compile_costs(query)
+    answer = ask(statement)
+    assert answer == ask(compile_by_day(query))
+    if statement.by_account is not None:
+        assert rollups.TOTALS in statement.sql and rollups.TABLE in statement.by_account.sql
+        assert answer == ask(statement.by_account)
 
 
 @pytest.mark.integration
@@ -67,8 +75,30 @@ def test_lists_of_members_and_currencies_are_those_of_the_daily_costs(marts: Dat
         listings.CURRENCIES,
     ):
         assert statement.by_day is not None
-        assert rollups.TABLE in statement.sql and "fct_daily_costs" in statement.by_day.sql
-        assert ask(statement) == ask(statement.by_day)
+        assert "fct_daily_costs" in statement.by_day.sql
+        by_account = statement.by_account or statement
+        assert rollups.TABLE in by_account.sql
+        assert ask(statement) == ask(by_account) == ask(statement.by_day)
+
+
+@pytest.mark.integration
+def test_who_sees_an_account_gets_its_own_sums_and_none_of_the_totals(marts: Database) -> None:
+    key = sign_in(marts, "of-acme", "viewer", Grant("account", "acme"))["session"]
+    who, everybody = store.live(key), store.live(user_of("viewer")["session"])
+    assert who is not None and everybody is not None
+    for group in ("service", "region", "category"):
+        mine = compile_costs(CostQuery(DAYS, "USD", group_by=(group,)))
+        others = compile_costs(CostQuery(DAYS, "EUR", group_by=(group,)))
+        assert rollups.TOTALS in mine.sql and mine.by_day is not None
+        assert ask(mine, "of-acme") == []
+        assert ask_for(who, mine) == ask(mine.by_day, "of-acme") != []
+        assert ask_for(who, others) == []
+        assert ask_for(everybody, others) == ask(others) != []
+        members = compile_members(group, "USD")
+        assert rollups.TOTALS in members.sql
+        assert ask_for(who, members) == ask(members, "viewer") != []
+    assert [row["currency"] for row in ask_for(who, listings.CURRENCIES)] == ["USD"]
+    assert {row["currency"] for row in ask_for(everybody, listings.CURRENCIES)} == {"USD", "EUR"}
 
 
 @given(days=ranges, grain=st.sampled_from(GRAINS))
@@ -96,8 +126,12 @@ def test_two_dimensions_are_asked_of_the_daily_costs_and_so_is_what_teams_see() 
     two = CostQuery(DAYS, "USD", group_by=("region",), filters=(("service", ("A",)),))
     within = CostQuery(DAYS, "USD", group_by=("service",), filters=(("category", ("A",)),))
     assert rollups.TABLE in compile_costs(one).sql
-    assert rollups.TABLE in compile_costs(within).sql
-    assert rollups.TABLE not in compile_costs(two).sql
+    assert rollups.TOTALS in compile_costs(within).sql
+    assert rollups.TOTALS in compile_costs(CostQuery(DAYS, "USD")).sql
+    for key in ("provider", "account"):
+        assert rollups.TABLE in compile_costs(CostQuery(DAYS, "USD", group_by=(key,))).sql
+    assert "fct_daily_costs" in compile_costs(two).sql
     assert as_allocated(compile_costs(one)) == as_allocated(compile_by_day(one))
-    assert rollups.TABLE not in as_allocated(compile_costs(one)).sql
+    assert as_allocated(compile_costs(within)) == as_allocated(compile_by_day(within))
+    assert "costs_by_dimension" not in as_allocated(compile_costs(within)).sql
     assert set(METRICS) == set(BASES)

@@ -2,6 +2,7 @@
 -- grain: one row, written by each build
 -- depends_on: {{ ref('fct_daily_costs') }}
 -- depends_on: {{ ref('fct_costs_by_dimension') }}
+-- depends_on: {{ ref('fct_total_costs_by_dimension') }}
 -- depends_on: {{ ref('fct_daily_team_costs') }}
 -- depends_on: {{ ref('fct_daily_resource_costs') }}
 -- depends_on: {{ ref('fct_freshness') }}
