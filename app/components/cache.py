@@ -52,7 +52,7 @@ def ask_now(statement: Statement) -> list[dict[str, Any]]:
 
 
 def as_seen_by(who: Principal, statement: Statement) -> Statement:
-    """Return the statement of the marts that have rows for a person; the policies decide on them."""
+    """Return the statement of the marts with rows for a person; policies decide which they are."""
     if who.is_by_team:
         return as_allocated(statement)
     return (statement.by_account or statement) if who.grants else statement

@@ -17,9 +17,7 @@ VERSION: Final = _fixed("select invocation_id, built_at from marts.data_version"
 
 _WEIGHTS: Final = "select billing_currency as currency, sum(abs(billed_cost)) as weight"
 _OF_MONTHS: Final = " where dimension = 'account' and grain = 'month' group by 1 order by 2 desc, 1"
-_BY_DAY: Final = _fixed(
-    f"{_WEIGHTS} from marts.fct_daily_costs group by 1 order by 2 desc, 1"  # noqa: S608 - constants
-)
+_BY_DAY: Final = _fixed(f"{_WEIGHTS} from marts.fct_daily_costs group by 1 order by 2 desc, 1")
 CURRENCIES: Final = Statement(
     f"{_WEIGHTS} from {rollups.TOTALS}{_OF_MONTHS}",
     (),

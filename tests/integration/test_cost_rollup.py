@@ -38,7 +38,7 @@ KEPT_TOTALS = TOTALS.format(
     " list_cost, contracted_cost, effective_cost, billed_cost, charges"
     " from marts.fct_total_costs_by_dimension"
 )
-# Of the daily rows by account alone, whose own sums RULE holds to the daily costs.
+# Summed from rows of days, which RULE holds to the daily costs.
 SUMMED_TOTALS = TOTALS.format(
     "select grains.grain, dimension, member, service_category, billing_currency, is_final,"
     " date_trunc(grains.grain, costs.period_start)::date as period_start,"
