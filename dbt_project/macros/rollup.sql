@@ -81,3 +81,20 @@
     {% endif %}
     {%- endif -%}
 {% endmacro %}
+
+{#
+    The rows of a query that sums up by period, for the periods that changed: one by one, as each
+    finds its rows by the index and its sums fit into memory.
+#}
+{% macro by_changed_period(query) %}
+    select summed.*
+    from (
+        select grain, period_start from {{ this.identifier }}__periods
+        order by period_start, grain
+    ) as periods
+    cross join lateral (
+        select * from {{ query }} as every
+        where every.period_start = periods.period_start and every.grain = periods.grain
+        offset 0
+    ) as summed
+{% endmacro %}

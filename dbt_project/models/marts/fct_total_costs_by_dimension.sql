@@ -35,14 +35,4 @@ summed as (
     group by 1, 2, 3, 4, 5, 6, 7
 )
 
--- Period by period, as each finds its rows by the index and its sums fit into memory.
-select summed.*
-from (
-    select grain, period_start from {{ this.identifier }}__periods
-    order by period_start, grain
-) as periods
-cross join lateral (
-    select * from summed as every
-    where every.period_start = periods.period_start and every.grain = periods.grain
-    offset 0
-) as summed
+{{ by_changed_period('summed') }}
