@@ -77,7 +77,7 @@ _NEW: Final = (
     # All of an account's first inventory is first seen then, and new only to us.
     " resources.first_seen > greatest(inventories.last_day - :new_days, inventories.first_day))"
 )
-# What is told of a resource beside its own columns, and where from: nothing joins what it names not.
+# What is told of a resource beside its own columns, and what that takes: joined where it is named.
 _TOLD: Final = {
     "provider_name": PROVIDER_NAME,
     "owner": "(select tag.value from jsonb_each_text(resources.tags) as tag"
