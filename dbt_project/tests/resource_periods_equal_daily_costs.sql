@@ -70,27 +70,23 @@ expected as (
 ),
 
 found as (
-    select rows_of_period.*
+    select
+        costs.grain,
+        costs.account_id,
+        costs.sub_account_id,
+        costs.resource_id,
+        costs.billing_currency,
+        costs.period_start,
+        costs.list_cost,
+        costs.contracted_cost,
+        costs.effective_cost,
+        costs.billed_cost
     from periods
-    cross join lateral (
-        select
-            costs.grain,
-            costs.account_id,
-            costs.sub_account_id,
-            costs.resource_id,
-            costs.billing_currency,
-            costs.period_start,
-            costs.list_cost,
-            costs.contracted_cost,
-            costs.effective_cost,
-            costs.billed_cost
-        from {{ ref('fct_resource_costs') }} as costs
-        where
+    inner join {{ ref('fct_resource_costs') }} as costs
+        on
             costs.account_id = periods.account_id
             and costs.grain = periods.grain
             and costs.period_start = periods.period_start
-        offset 0
-    ) as rows_of_period
 )
 
 -- with `all`: a row that stands twice is wrong, too

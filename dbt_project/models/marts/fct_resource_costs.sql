@@ -82,8 +82,12 @@ periods as (
             and changed.grain = in_periods.grain
             and changed.period_start = in_periods.period_start
     group by 1, 2, 3, 4, 5, 6
-    -- the rows of a period lie together: a page reads few blocks
-    order by in_periods.grain, in_periods.period_start
+),
+
+-- the rows of a period lie together: a page reads few blocks
+in_order as (
+    select * from periods
+    order by grain, period_start
 )
 
 select
@@ -99,4 +103,4 @@ select
     changed_days.billed_cost
 from changed_days
 union all
-select * from periods
+select * from in_order
