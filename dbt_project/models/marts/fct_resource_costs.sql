@@ -84,10 +84,10 @@ periods as (
     group by 1, 2, 3, 4, 5, 6
 ),
 
--- the rows of a period lie together: a page reads few blocks
+-- by grain and period_start, so that the rows of a period lie together: a page reads few blocks
 in_order as (
     select * from periods
-    order by grain, period_start
+    order by 1, 6
 )
 
 select
