@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
-from app.queries import rollups
 from app.queries.catalog import ACCOUNTS, METRICS, PROVIDER_NAME, Basis, Dimension
 from app.queries.compiler import Statement
 from app.settings import app_settings
@@ -59,14 +59,12 @@ _SAME: Final = (
     "costs.resource_id = resources.resource_id and (costs.account_id = resources.account_id"
     " or costs.sub_account_id = resources.sub_account_id)"
 )
-# The same of a cost alone: two lists that are read once, where a pair of columns joined by `or`
-# would look through the inventory for every cost.
-_IN_INVENTORY: Final = (
-    "((costs.resource_id, costs.account_id) in"
-    " (select resources.resource_id, resources.account_id from marts.dim_resources as resources)"
-    " or (costs.sub_account_id is not null and (costs.resource_id, costs.sub_account_id) in"
-    " (select resources.resource_id, resources.sub_account_id from marts.dim_resources as resources"
-    " where resources.sub_account_id is not null)))"
+# The costs beside resources are kept for windows of days that end where accounts' data end.
+_WINDOW: Final = (
+    "costs.first_day = :first and costs.last_day = :last and costs.billing_currency = :currency"
+)
+WINDOWS: Final = Statement(
+    "select first_day, last_day from marts.fct_recent_resource_costs group by 1, 2 order by 2", ()
 )
 _OWNER: Final = (
     "exists (select 1 from jsonb_each_text(resources.tags) as tag"
@@ -77,22 +75,6 @@ _NEW: Final = (
     # All of an account's first inventory is first seen then, and new only to us.
     " resources.first_seen > greatest(inventories.last_day - :new_days, inventories.first_day))"
 )
-# What is told of a resource beside its own columns, and what that takes: joined where it is named.
-_TOLD: Final = {
-    "provider_name": PROVIDER_NAME,
-    "owner": "(select tag.value from jsonb_each_text(resources.tags) as tag"
-    " where lower(tag.key) = any(:owner_tags) and tag.value <> ''"
-    " order by array_position(:owner_tags, lower(tag.key)) limit 1)",
-    "is_new": _NEW,
-    "has_owner": _OWNER,
-    "cost": "spent.cost",
-}
-_JOINED: Final = {
-    "provider_name": f" left join {ACCOUNTS} on accounts.account_id = resources.account_id",
-    "is_new": " left join inventories on inventories.account_id = resources.account_id",
-    "cost": " left join spent on spent.account_id = resources.account_id"
-    " and spent.resource_id = resources.resource_id",
-}
 _SEARCHED: Final = (
     "concat_ws(' ', resource_name, resource_id, resource_type, instance_type, tags::text)"
 )
@@ -102,6 +84,7 @@ _SEARCHED: Final = (
 class ResourceQuery:
     """Which resources; `days`, currency and basis are of the cost shown beside each.
 
+    Costs beside resources are known of `days` that are one of WINDOWS, of others only one by one.
     `filters` maps facet keys to the values wanted, with the facet's word for null. Of `words`
     every one must be found in name, id, type, size or tags; `tag_keys` must all be there.
     """
@@ -114,6 +97,19 @@ class ResourceQuery:
     tag_keys: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     order: str = "Cost"
+
+
+def window(kept: Iterable[dict[str, Any]], through: date) -> DayRange:
+    """Return the last of WINDOWS' rows that ends by a day, else the first; with none, that day.
+
+    Whoever shows costs beside resources shows which days they are of, so this may differ from what
+    the rest of a page is of, as it does while marts are built.
+    """
+    windows = [DayRange(row["first_day"], row["last_day"]) for row in kept]
+    ended = [each for each in windows if each.last <= through]
+    if ended:
+        return ended[-1]
+    return windows[0] if windows else DayRange(through, through)
 
 
 def compile_summary(query: ResourceQuery) -> Statement:
@@ -142,9 +138,7 @@ def compile_summary(query: ResourceQuery) -> Statement:
         " 100.0 * idle / nullif(active, 0) as idle_percent"
         f" from (select {', '.join(columns)} from known) as counts"
     )
-    return _statement(
-        query, select, with_status=False, spent_on=f"where {STATUSES['Idle'].condition}"
-    )
+    return _statement(query, select, with_status=False)
 
 
 def compile_found(query: ResourceQuery) -> Statement:
@@ -180,7 +174,6 @@ def compile_one(query: ResourceQuery, account_id: str, resource_id: str) -> Stat
     return _statement(
         bare,
         "select * from known where account_id = :account_id and resource_id = :resource_id",
-        told=tuple(_TOLD),
         account_id=account_id,
         resource_id=resource_id,
     )
@@ -203,8 +196,9 @@ def compile_costs_of(query: ResourceQuery, account_id: str, resource_id: str) ->
         " and costs.usage_date between :first and :last and costs.billing_currency = :currency"
         " group by 1, 2 order by 1, 2"
     )
-    values = {"first": query.days.first, "last": query.days.last, "currency": query.currency}
-    return _bound(sql, {**values, "account_id": account_id, "resource_id": resource_id})
+    return _bound(
+        sql, {**_window_values(query), "account_id": account_id, "resource_id": resource_id}
+    )
 
 
 def compile_attribution(query: ResourceQuery) -> Statement:
@@ -214,20 +208,18 @@ def compile_attribution(query: ResourceQuery) -> Statement:
     inventory has), `without` (the bill names no resource), `cost` (their sum, all of the bill) and
     `named_percent` (null for a cost of nothing). Of the query's filters only provider and account.
     """
-    values: dict[str, Any] = {}
-    costs = _costs(query, values)
+    values = _window_values(query)
     wanted = [(key, each) for key, each in query.filters if key in ("provider", "account")]
     columns = {"provider": PROVIDER_NAME, "account": "costs.account_id"}
-    conditions = ["true"]
+    conditions = [_WINDOW, "not costs.is_repeated"]
     for key, chosen in wanted:
         values[f"wanted_{key}"] = list(chosen)
         conditions.append(f"{columns[key]} = any(:wanted_{key})")
     sql = (
-        f"with costs as ({costs}),"  # noqa: S608 - names of the catalogue
-        f" placed as (select {PROVIDER_NAME} as provider, costs.cost, case"
-        f" when costs.resource_id is null then 'without' when {_IN_INVENTORY}"
-        " then 'in_inventory' else 'elsewhere' end as place"
-        f" from costs left join {ACCOUNTS} on accounts.account_id = costs.account_id"
+        f"with placed as (select {PROVIDER_NAME} as provider, costs.place,"  # noqa: S608 - names of the catalogue
+        f" costs.{METRICS[query.basis].column} as cost"
+        " from marts.fct_recent_resource_costs as costs"
+        f" left join {ACCOUNTS} on accounts.account_id = costs.account_id"
         f" where {' and '.join(conditions)})"
         " select provider, grouping(provider) = 1 as is_total,"
         " coalesce(sum(cost) filter (where place = 'in_inventory'), 0) as in_inventory,"
@@ -289,71 +281,42 @@ def _listed(query: ResourceQuery, limit: int, offset: int) -> Statement:
         f"select * from known order by {ORDERS[query.order]}, account_id, resource_id"  # noqa: S608 - an order of this module
         " limit :limit offset :offset"
     )
-    return _statement(query, select, told=tuple(_TOLD), limit=limit, offset=offset)
+    return _statement(query, select, limit=limit, offset=offset)
 
 
 def _statement(
-    query: ResourceQuery,
-    select: str,
-    *,
-    with_status: bool = True,
-    told: tuple[str, ...] = (),
-    spent_on: str = "",
-    **more: Any,
+    query: ResourceQuery, select: str, *, with_status: bool = True, **more: Any
 ) -> Statement:
-    """Return a statement over `known`, the resources that the query finds.
-
-    They have their own columns, those of _TOLD that the statement names, and `told`. `spent_on`
-    says whose costs are wanted, where that is not everybody's.
-    """
-    values: dict[str, Any] = {**more}
+    values: dict[str, Any] = {
+        **_window_values(query),
+        "owner_tags": [tag.lower() for tag in app_settings().owner_tags],
+        "new_days": NEW_DAYS,
+        **more,
+    }
     conditions = _conditions(query, values)
     if with_status:
         conditions.append(STATUSES[query.status].condition)
-    named = re.findall(r"\w+", " ".join((select, *conditions)))
-    columns = [key for key in _TOLD if key in told or key in named]
-    before = []
-    if "cost" in columns:
-        before.append(f"costs as ({_costs(query, values)})")
-        before.append(
-            "spent as (select resources.account_id, resources.resource_id, sum(costs.cost) as cost"  # noqa: S608 - names of this module
-            f" from marts.dim_resources as resources inner join costs on {_SAME} {spent_on}"
-            " group by 1, 2)"
-        )
-    if "is_new" in columns:
-        values["new_days"] = NEW_DAYS
-        before.append(
-            "inventories as (select account_id, min(first_seen) as first_day,"
-            " max(last_seen) as last_day from marts.dim_resources group by 1)"
-        )
-    if {"owner", "has_owner"} & set(columns):
-        values["owner_tags"] = [tag.lower() for tag in app_settings().owner_tags]
     # Every name below is this module's or the catalogue's, every value is bound.
-    every = ", ".join(["resources.*", *(f"{_TOLD[key]} as {key}" for key in columns)])
-    joined = "".join(_JOINED[key] for key in columns if key in _JOINED)
-    before += [
-        f"every as (select {every} from marts.dim_resources as resources{joined})",  # noqa: S608 - names of this module
-        f"known as (select * from every where {' and '.join(conditions)})",  # noqa: S608 - names of this module
-    ]
-    return _bound(f"with {', '.join(before)} {select}", values)
-
-
-def _costs(query: ResourceQuery, values: dict[str, Any]) -> str:
-    """Return the query of what each resource of a bill costs in the days; bind its values."""
-    values["currency"] = query.currency
-    parts = []
-    for number, (grain, days) in enumerate(rollups.pieces(query.days)):
-        values |= {f"first_{number}": days.first, f"last_{number}": days.last}
-        parts.append(
-            f"(grain = '{grain}' and period_start between :first_{number} and :last_{number})"
-        )
-    return (
-        "select account_id, sub_account_id, resource_id,"  # noqa: S608 - names of the catalogue
-        f" sum({METRICS[query.basis].column}) as cost"
-        " from marts.fct_resource_costs"
-        f" where ({' or '.join(parts)}) and billing_currency = :currency"
-        " group by 1, 2, 3"
+    sql = (
+        "with spent as (select inventory_account_id as account_id, resource_id,"  # noqa: S608 - names of the catalogue
+        f" sum({METRICS[query.basis].column}) as cost from marts.fct_recent_resource_costs as costs"
+        f" where {_WINDOW} and inventory_account_id is not null group by 1, 2),"
+        " inventories as (select account_id, min(first_seen) as first_day,"
+        " max(last_seen) as last_day from marts.dim_resources group by 1),"
+        f" every as (select resources.*, {PROVIDER_NAME} as provider_name,"
+        " (select tag.value from jsonb_each_text(resources.tags) as tag"
+        " where lower(tag.key) = any(:owner_tags) and tag.value <> ''"
+        " order by array_position(:owner_tags, lower(tag.key)) limit 1) as owner,"
+        f" {_NEW} as is_new, {_OWNER} as has_owner, spent.cost"
+        " from marts.dim_resources as resources"
+        f" left join {ACCOUNTS} on accounts.account_id = resources.account_id"
+        " left join inventories on inventories.account_id = resources.account_id"
+        " left join spent on spent.account_id = resources.account_id"
+        " and spent.resource_id = resources.resource_id),"
+        f" known as (select * from every where {' and '.join(conditions)})"
+        f" {select}"
     )
+    return _bound(sql, values)
 
 
 def _conditions(query: ResourceQuery, values: dict[str, Any]) -> list[str]:
@@ -370,6 +333,10 @@ def _conditions(query: ResourceQuery, values: dict[str, Any]) -> list[str]:
         values["words"] = [like(word) for word in query.words]
         conditions.append(f"{_SEARCHED} ilike all(:words)")
     return conditions
+
+
+def _window_values(query: ResourceQuery) -> dict[str, Any]:
+    return {"first": query.days.first, "last": query.days.last, "currency": query.currency}
 
 
 def _bound(sql: str, values: dict[str, Any]) -> Statement:

@@ -9,7 +9,7 @@ that tells apart teams, cost centers and environments alone is answered from fct
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import Any, Final, Literal
 
@@ -101,30 +101,6 @@ def whole_periods(
         end = DayRange.of_month(days.last)
         last = days.last if days.last == end.last else end.first - timedelta(days=1)
     return unit, DayRange(first, last) if first <= last else None
-
-
-def pieces(days: DayRange) -> list[tuple[Grain, DayRange]]:
-    """Split a range, in its order, into whole months, whole weeks of what is left, and single days.
-
-    Each piece is a run of periods of one grain; together they are the range, and none overlap.
-    """
-    return _split(days, ("month", "week"))
-
-
-def _split(days: DayRange, units: Sequence[Grain]) -> list[tuple[Grain, DayRange]]:
-    if not units:
-        return [("day", days)]
-    unit, *smaller = units
-    _, whole = whole_periods(days, unit)
-    if whole is None:
-        return _split(days, smaller)
-    parts: list[tuple[Grain, DayRange]] = [(unit, whole)]
-    if days.first < whole.first:
-        before = DayRange(days.first, whole.first - timedelta(days=1))
-        parts = [*_split(before, smaller), *parts]
-    if whole.last < days.last:
-        parts += _split(DayRange(whole.end, days.last), smaller)
-    return parts
 
 
 def _day_after(days: DayRange) -> date:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Final
 
 import streamlit as st
@@ -25,9 +24,7 @@ from app.components.scope import Scope
 from app.queries import periods, resources
 from app.queries.export import resources_csv
 from app.queries.resources import ResourceQuery
-from astraeus_pipeline.contracts.days import DayRange
 
-WEEKS: Final = 28
 _EXPORTED: Final = (
     *("provider_name", "account_id", "sub_account_id", "resource_type", "resource_id"),
     *("resource_name", "region_id", "availability_zone", "state", "instance_type", "size_gb"),
@@ -40,7 +37,7 @@ def page(scope: Scope) -> None:
     """Draw the page."""
     access.by_account_only()
     view_list.draw(header.draw("Resources", scope), "resources")
-    days = DayRange(scope.through - timedelta(days=WEEKS - 1), scope.through)
+    days = resources.window(ask(resources.WINDOWS), scope.through)
     bill = ResourceQuery(days, scope.currency, scope.basis, filters=scope.filters)
     query = None
     with states.guarded("The resources"):
@@ -89,7 +86,7 @@ def _cards(scope: Scope, query: ResourceQuery) -> None:
             formats.percent(found["idle_percent"]),
             note="of active"
             if found["idle_cost"] is None
-            else f"{formats.card(found['idle_cost'], currency)} in {WEEKS} days",
+            else f"{formats.card(found['idle_cost'], currency)} in {len(query.days)} days",
             arrow="off",
             help_text="Paid for, and attached to nothing.",
         )

@@ -1,7 +1,7 @@
 {#
-    Sums by day, week and month (fct_costs_by_dimension, fct_resource_costs). A changed day changes its
-    own rows and those of the week and the month that it lies in; these are summed again from rows of
-    days, of which a month has a few thousand, or one per day and resource.
+    fct_costs_by_dimension: the daily costs by one dimension at a time, by day, week and month. A
+    changed day changes its own rows and those of the week and the month that it lies in; these are
+    summed again from rows of days, of which a month has a few thousand.
 #}
 {#
     Each row of a relation once per dimension, with what it has there as `member`; of a service also

@@ -117,29 +117,6 @@ def test_periods_taken_whole_are_whole_and_as_many_as_there_are(
         assert whole.first == starts[0] and whole.last == max(ends)
 
 
-@given(
-    days=ranges
-    | st.integers(0, 800).map(lambda more: DayRange(DAYS.first, DAYS.first + timedelta(more)))
-)
-def test_pieces_are_exactly_the_range_in_the_longest_periods(days: DayRange) -> None:
-    pieces = rollups.pieces(days)
-    assert [day for _, piece in pieces for day in piece] == list(days)
-    for grain, piece in pieces:
-        after = piece.last + timedelta(days=1)
-        assert grain == "day" or (_begins(grain, piece.first) and _begins(grain, after))
-    # No month is left in what weeks and days make up, and no week in days.
-    left: dict[str, set[date]] = {
-        grain: {day for each, piece in pieces if each == grain for day in piece}
-        for grain in ("day", "week")
-    }
-    months = {day.replace(day=1) for day in days}
-    assert not any(set(DayRange.of_month(month)) <= left["day"] | left["week"] for month in months)
-    mondays = {day for day in days if day.weekday() == 0}
-    assert not any(
-        {monday + timedelta(days=n) for n in range(7)} <= left["day"] for monday in mondays
-    )
-
-
 def _begins(unit: str, day: date) -> bool:
     return day.weekday() == 0 if unit == "week" else day.day == 1
 
