@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import cards, downloads, formats, links
-from app.components.cache import ask, ask_for
+from app.components import access, cards, downloads, formats, links
+from app.components.cache import as_seen_by, ask, ask_for
 from app.queries import export, payloads, periods, tables
 from app.queries import trace as queries
 from app.queries.catalog import METRICS
@@ -18,7 +18,6 @@ from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Part
 
 _KEY: Final = "delivery"
-_SUMMED: Final = {"daily": "rows of fct\\_daily\\_costs", "tagged": "charges"}
 
 
 def figure(query: CostQuery, found: dict[str, Any], lines: Sequence[dict[str, Any]]) -> None:
@@ -37,7 +36,7 @@ def figure(query: CostQuery, found: dict[str, Any], lines: Sequence[dict[str, An
         cards.figure(
             "Charges",
             f"{sum(line['charges'] for line in lines):,}",
-            f"of {found['days']} days",
+            f"of {lines[0]['all_days'] if lines else 0} days",
             arrow="off",
             help_text="Rows of the providers' bills, each in one delivery.",
         )
@@ -57,7 +56,8 @@ def figure(query: CostQuery, found: dict[str, Any], lines: Sequence[dict[str, An
         )
     st.caption(f"Exactly {formats.escaped(formats.spelled(found['cost']))} {currency}.")
     with st.expander("The question in SQL", icon=":material/code:"):
-        st.code(queries.spelled(queries.compile_figure(query)), language="sql")
+        statement = as_seen_by(access.current(), queries.compile_figure(query))
+        st.code(queries.spelled(statement), language="sql")
         st.caption("As role reader, over the marts of the newest build.")
 
 
@@ -99,7 +99,7 @@ def deliveries(
     whole = tables.total(lines)
     st.caption(
         f"Together {formats.money(whole, query.currency)} in {len(lines)} deliveries,"
-        f" {sum(line['mart_rows'] for line in lines):,} {_SUMMED[query.source]};"
+        f" {sum(line['charges'] for line in lines):,} charges;"
         f" {_agreement(whole == found['cost'], 'the figure')}."
     )
     if len(lines) == 1:

@@ -220,6 +220,12 @@ def conditions_of(
         column = column_of(key, dimension.column) if column_of else dimension.column
         parameters[f"wanted_{key}"] = list(values)
         condition = f"{column} = any(:wanted_{key})"
+        if key == "provider" and dimension.missing not in values:
+            # As a list of accounts, which an index knows.
+            condition = (
+                f"costs.account_id = any(array(select accounts.account_id from {ACCOUNTS}"  # noqa: S608 - names of the catalogue
+                f" where {condition}))"
+            )
         # Plain where it can be: no index knows what is wrapped in a function.
         conditions.append(
             f"({condition} or {column} is null)" if dimension.missing in values else condition

@@ -28,7 +28,9 @@ def run(statement: Statement, session: str = "") -> list[Row]:
         with _engine().connect() as connection:
             connection.execute(_LIMITS, _limits(session))
             answer = connection.execute(sqlalchemy.text(statement.sql), dict(statement.parameters))
-            return [dict(row) for row in answer.mappings()]
+            names = tuple(answer.keys())
+            # Not by `mappings()`, which takes three times as long as the rest of the fetch.
+            return [dict(zip(names, row, strict=True)) for row in answer]
     except DBAPIError as error:
         raise _explained(error) from error
 

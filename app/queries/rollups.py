@@ -22,6 +22,8 @@ TOTALS: Final = "marts.fct_total_costs_by_dimension"
 # The dimensions of the catalogue that it has; of every account, so accounts and providers are free.
 ROLLED: Final = frozenset({"category", "service", "sub_account", "region", "charge"})
 _FREE: Final = frozenset({"provider", "account"})
+# Rows by the delivery that a day stands in, as `member`: a proof, not a dimension of questions.
+DELIVERY: Final = "delivery"
 OF_BEARERS: Final = "marts.fct_daily_team_costs"
 _BEARERS: Final = frozenset({"team", "cost_center", "environment"})
 PERIODS: Final[dict[Grain, str]] = {

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import sqlparse
 
-from app.queries.catalog import ACCOUNTS, METRICS, SOURCE
-from app.queries.compiler import CostQuery, Statement, compile_by_day, slice_of
+from app.queries import rollups
+from app.queries.catalog import ACCOUNTS, METRICS
+from app.queries.compiler import CostQuery, Statement, compile_costs, conditions_of, slice_of
 
 CHARGES_SHOWN: Final = 100
 CHARGES_EXPORTED: Final = 100_000
@@ -26,42 +27,29 @@ def can_follow(query: CostQuery) -> bool:
 
 
 def compile_figure(query: CostQuery) -> Statement:
-    """Return the statement of the figure itself, ungrouped, of the rows that it sums.
-
-    Columns out: those of `compile_costs`, `days` (days with costs), and of daily costs `charges`.
-    """
-    figure = replace(query, group_by=(), grain=None)
-    more = ["count(distinct costs.usage_date) as days"]
-    if figure.source == "daily":
-        more.append("sum(costs.charges) as charges")
-    return compile_by_day(figure, *more)
+    """Return the statement of the figure itself, ungrouped; columns out as of `compile_costs`."""
+    return compile_costs(replace(query, group_by=(), grain=None))
 
 
 def compile_deliveries(query: CostQuery) -> Statement:
     """Return the statement of what each delivery brought to the figure, the most first.
 
-    Columns out: account_id, delivery_id, first_day, last_day, days, mart_rows, charges, cost (sums
-    of the slice), is_final; of the delivery source, source_name, fetched_at, finished_at,
-    payload_uri, payload_sha256, payload_bytes, payload_rows, accepted_by, accepted_reason,
-    dagster_run_id; of its control totals `controls`, `worst_state` and `residual` (the largest).
-    Of a tag they are summed from the charges, as no sum by day has tags and deliveries.
+    Columns out: account_id, delivery_id, first_day, last_day, days, charges, cost (sums of the
+    slice); all_days (days with costs, of all deliveries); of the delivery source, source_name,
+    fetched_at, finished_at, payload_uri, payload_sha256, payload_bytes, payload_rows, accepted_by,
+    accepted_reason, dagster_run_id; of its control totals `controls`, `worst_state` and `residual`
+    (the largest). Where no dimension but account and provider is filtered by they are read from the
+    sums by delivery, else from the daily costs; of a tag from the charges, as no sum by day has
+    tags and deliveries.
     """
-    condition, parameters = slice_of(query)
-    cost = METRICS[query.basis].column
-    of_daily = query.source == "daily"
-    source, delivery, charges, is_final = (
-        (SOURCE, "delivery_id", "sum(costs.charges)", "costs.is_final")
-        if of_daily
-        else (_CHARGES, "x_delivery_id", "count(*)", "coalesce(costs.x_is_final, false)")
-    )
+    slices, parameters = _slices(query)
     sql = f"""
-        with lines as materialized (
-            select costs.account_id, costs.{delivery} as delivery_id,
-                min(costs.usage_date) as first_day,
-                max(costs.usage_date) as last_day, count(distinct costs.usage_date) as days,
-                count(*) as mart_rows, {charges} as charges, sum(costs.{cost}) as cost,
-                bool_and({is_final}) as is_final
-            from {source} where {condition}
+        with slices as materialized ({slices}
+        ), lines as materialized (
+            select account_id, delivery_id, min(usage_date) as first_day,
+                max(usage_date) as last_day, count(distinct usage_date) as days,
+                sum(charges) as charges, sum(cost) as cost
+            from slices
             group by 1, 2
         ), controls as (
             select delivery_id, count(*) as controls,
@@ -72,7 +60,8 @@ def compile_deliveries(query: CostQuery) -> Statement:
                 and delivery_id in (select delivery_id from lines)
             group by 1
         )
-        select lines.*, deliveries.source, deliveries.source_name, deliveries.fetched_at,
+        select lines.*, (select count(distinct usage_date) from slices) as all_days,
+            deliveries.source, deliveries.source_name, deliveries.fetched_at,
             deliveries.finished_at, deliveries.payload_uri, deliveries.payload_sha256,
             deliveries.payload_bytes, deliveries.payload_rows, deliveries.accepted_by,
             deliveries.accepted_reason, deliveries.dagster_run_id,
@@ -83,6 +72,37 @@ def compile_deliveries(query: CostQuery) -> Statement:
         order by abs(lines.cost) desc nulls last, lines.delivery_id
     """  # noqa: S608 - names of the catalogue
     return Statement(sql, tuple(sorted(parameters.items())))
+
+
+def _slices(query: CostQuery) -> tuple[str, dict[str, Any]]:
+    """Return what each delivery brought to each day: the query, and its parameters."""
+    cost = METRICS[query.basis].column
+    filtered = [key for key, _ in query.filters]
+    if query.source == "daily" and rollups.dimension_of(filtered) == "account":
+        parameters: dict[str, Any] = {"currency": query.currency}
+        conditions = [
+            rollups.condition(query.days, "day", rollups.DELIVERY, parameters),
+            "costs.billing_currency = :currency",
+            *conditions_of(query.filters, parameters),
+        ]
+        table, condition = rollups.TABLE, " and ".join(conditions)
+        columns = ("period_start", "member::bigint", "sum(costs.charges)")
+    else:
+        condition, parameters = slice_of(query)
+        table, columns = (
+            ("marts.fct_daily_costs", ("usage_date", "delivery_id", "sum(costs.charges)"))
+            if query.source == "daily"
+            else ("marts.fct_charges", ("usage_date", "x_delivery_id", "count(*)"))
+        )
+    day, delivery, charges = columns
+    sql = f"""
+            select costs.account_id, costs.{delivery} as delivery_id, costs.{day} as usage_date,
+                {charges} as charges, sum(costs.{cost}) as cost
+            from {table} as costs
+            left join {ACCOUNTS} on accounts.account_id = costs.account_id
+            where {condition}
+            group by 1, 2, 3"""  # noqa: S608 - names of the catalogue
+    return sql, parameters
 
 
 _SEVERITY: Final = (

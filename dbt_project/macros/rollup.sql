@@ -16,7 +16,8 @@
         ('service', {{ relation }}.service_name, {{ relation }}.service_category),
         ('sub_account', {{ relation }}.sub_account_id, null),
         ('region', {{ relation }}.region_id, null),
-        ('charge', {{ relation }}.charge_category, null)
+        ('charge', {{ relation }}.charge_category, null),
+        ('delivery', {{ relation }}.delivery_id::text, null)
     ) as dimensions (dimension, member, service_category)
 {% endmacro %}
 

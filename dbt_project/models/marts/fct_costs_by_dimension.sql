@@ -5,7 +5,9 @@
         on_schema_change='append_new_columns',
         indexes=[
             {'columns': ['period_start', 'account_id']},
-            {'columns': ['dimension', 'grain', 'period_start']}
+            {'columns': ['dimension', 'grain', 'period_start']},
+            {'columns': ['dimension', 'grain', 'account_id', 'period_start']},
+            {'columns': ['dimension', 'grain', 'member', 'period_start']}
         ],
         pre_hook=["{{ open_increment('fct_daily_costs', keeps_rows=true) }}", "{{ open_rollup() }}"],
         post_hook="{{ close_increment() }}"
