@@ -45,6 +45,11 @@ class Principal:
         return any(grant.kind == "team" for grant in self.grants)
 
     @property
+    def sees_everything(self) -> bool:
+        """Whether nothing bounds what they see."""
+        return not self.grants
+
+    @property
     def role_name(self) -> str:
         """The role in words."""
         return ROLE_NAMES[self.role]
@@ -52,6 +57,6 @@ class Principal:
     @property
     def scope(self) -> str:
         """What they may see, in words."""
-        if not self.grants:
+        if self.sees_everything:
             return "everything"
         return ", ".join(f"{grant.kind} {grant.value}" for grant in self.grants)

@@ -16,7 +16,7 @@ from app.auth.principal import Principal
 from app.components import access
 from app.queries import execute, listings
 from app.queries.compiler import Statement
-from app.queries.team_costs import as_allocated
+from app.queries.seen_by import as_seen_by
 from app.settings import app_settings
 from astraeus_pipeline.contracts.people import Grant
 
@@ -49,13 +49,6 @@ def ask_now(statement: Statement) -> list[dict[str, Any]]:
     who = access.current()
     asked = as_seen_by(who, statement)
     return _copied(_of_moment(asked, who.grants, "", who.session))
-
-
-def as_seen_by(who: Principal, statement: Statement) -> Statement:
-    """Return the statement of the marts with rows for a person; policies decide which they are."""
-    if who.is_by_team:
-        return as_allocated(statement)
-    return (statement.by_account or statement) if who.grants else statement
 
 
 def data_version() -> str:

@@ -14,13 +14,14 @@ import vl_convert
 
 from app.auth.principal import Principal
 from app.components import access, charts, palette
-from app.components.cache import as_seen_by, ask_for
+from app.components.cache import ask_for
 from app.components.charts import Picture
 from app.components.scope import Scope
 from app.queries import listings, periods
 from app.queries.catalog import METRICS, Dimension
 from app.queries.compiler import CostQuery, compile_costs
 from app.queries.export import as_csv
+from app.queries.seen_by import as_seen_by
 from app.queries.tables import GroupCost
 from app.queries.trace import spelled
 from app.queries.workbook import workbook

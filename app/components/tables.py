@@ -53,7 +53,9 @@ def group_table(
         heading: _column(name, is_narrow) for name, heading in headings.items()
     }
     config[label] = st.column_config.TextColumn(width=label_width)
-    config["Trend"] = st.column_config.AreaChartColumn(width=90, color="primary")
+    config["Trend"] = st.column_config.AreaChartColumn(
+        width=90, color="primary", help="Of many days by whole weeks or months."
+    )
     options: dict[str, Any] = {}
     if on_select is not None:
         options = {"on_select": on_select, "selection_mode": "single-row"}

@@ -9,11 +9,12 @@ from typing import Any, Final
 import streamlit as st
 
 from app.components import access, cards, downloads, formats, links
-from app.components.cache import as_seen_by, ask, ask_for
+from app.components.cache import ask, ask_for
 from app.queries import export, payloads, periods, tables
 from app.queries import trace as queries
 from app.queries.catalog import METRICS
 from app.queries.compiler import CostQuery
+from app.queries.seen_by import as_seen_by
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Part
 

@@ -20,6 +20,7 @@ from app.queries.catalog import (
     Source,
     Tag,
 )
+from app.queries.tables import OTHER
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import ConfigError
 
@@ -41,6 +42,8 @@ class CostQuery:
     filters: Filters = ()
     # Whose values the dimension "tag" has; without one all is untagged.
     tag: Tag | None = None
+    # The groups to tell apart, where not all: the rest is summed as OTHER.
+    named: tuple[str, ...] = ()
 
     @property
     def source(self) -> Source:
@@ -202,7 +205,11 @@ def _groups(
         dimension = DIMENSIONS[key]
         column = column_of(key, dimension.column) if column_of else dimension.column
         parameters[f"missing_{key}"] = dimension.missing
-        groups.append((key, f"coalesce({column}, :missing_{key})"))
+        group = f"coalesce({column}, :missing_{key})"
+        if query.named:
+            parameters |= {"named": list(query.named), "other": OTHER}
+            group = f"case when {group} = any(:named) then {group} else :other end"
+        groups.append((key, group))
     return groups
 
 

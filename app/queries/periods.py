@@ -12,6 +12,8 @@ from astraeus_pipeline.contracts.days import DayRange
 
 PRESETS: Final = ("Month to date", "Last month", "30 days", "90 days", "12 months", "Custom")
 COMPARISONS: Final = ("Previous period", "Last year", "None")
+# The days of a month: as many points as the small line beside a row has room for.
+TREND_POINTS: Final = 31
 
 
 def period(name: str, through: date) -> DayRange:
@@ -80,6 +82,24 @@ def steps(days: DayRange, grain: Grain) -> list[date]:
         first = days.first - timedelta(days=days.first.weekday())
         return list(DayRange(first, days.last))[::7]
     return list(days)
+
+
+def trend(days: DayRange, grain: Grain) -> tuple[Grain, list[date]]:
+    """Return the grain of the small line beside a row, and the first days of its points.
+
+    That of the chart where it has few points, else a coarser one, of whole periods alone: the first
+    and the last would seem to rise and fall.
+    """
+    points = steps(days, grain)
+    while len(points) > TREND_POINTS and grain != "month":
+        grain = "week" if grain == "day" else "month"
+        points = [each for each in steps(days, grain) if _is_whole(each, grain, days)]
+    return grain, points
+
+
+def _is_whole(first: date, grain: Grain, days: DayRange) -> bool:
+    last = first + timedelta(days=6) if grain == "week" else DayRange.of_month(first).last
+    return days.first <= first and last <= days.last
 
 
 def versus(days: DayRange, compared: DayRange) -> str:

@@ -84,7 +84,7 @@ _SEARCHED: Final = (
 class ResourceQuery:
     """Which resources; `days`, currency and basis are of the cost shown beside each.
 
-    Costs beside resources are known of `days` that are one of WINDOWS, of others only one by one.
+    `is_kept` says that the days are one of WINDOWS, whose sums a mart has; others are summed anew.
     `filters` maps facet keys to the values wanted, with the facet's word for null. Of `words`
     every one must be found in name, id, type, size or tags; `tag_keys` must all be there.
     """
@@ -97,13 +97,14 @@ class ResourceQuery:
     tag_keys: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     order: str = "Cost"
+    is_kept: bool = False
 
 
 def window(kept: Iterable[dict[str, Any]], through: date) -> DayRange:
     """Return the last of WINDOWS' rows that ends by a day, else the first; with none, that day.
 
-    Whoever shows costs beside resources shows which days they are of, so this may differ from what
-    the rest of a page is of, as it does while marts are built.
+    It may differ from what the rest of a page is of, as it does while marts are built: who shows
+    the costs says which days they are of.
     """
     windows = [DayRange(row["first_day"], row["last_day"]) for row in kept]
     ended = [each for each in windows if each.last <= through]
@@ -170,7 +171,7 @@ def compile_first(query: ResourceQuery, rows: int) -> Statement:
 
 def compile_one(query: ResourceQuery, account_id: str, resource_id: str) -> Statement:
     """Return the statement of one resource, whatever the filters: a page's columns, or no row."""
-    bare = ResourceQuery(query.days, query.currency, query.basis, "All")
+    bare = ResourceQuery(query.days, query.currency, query.basis, "All", is_kept=query.is_kept)
     return _statement(
         bare,
         "select * from known where account_id = :account_id and resource_id = :resource_id",
@@ -206,7 +207,8 @@ def compile_attribution(query: ResourceQuery) -> Statement:
 
     A row per provider and one of all (`is_total`): `in_inventory`, `elsewhere` (a resource that no
     inventory has), `without` (the bill names no resource), `cost` (their sum, all of the bill) and
-    `named_percent` (null for a cost of nothing). Of the query's filters only provider and account.
+    `named_percent` (null for a cost of nothing). Of the query's filters only provider and account;
+    its days must be one of WINDOWS.
     """
     values = _window_values(query)
     wanted = [(key, each) for key, each in query.filters if key in ("provider", "account")]
@@ -298,9 +300,7 @@ def _statement(
         conditions.append(STATUSES[query.status].condition)
     # Every name below is this module's or the catalogue's, every value is bound.
     sql = (
-        "with spent as (select inventory_account_id as account_id, resource_id,"  # noqa: S608 - names of the catalogue
-        f" sum({METRICS[query.basis].column}) as cost from marts.fct_recent_resource_costs as costs"
-        f" where {_WINDOW} and inventory_account_id is not null group by 1, 2),"
+        f"with {_spent(query)},"  # noqa: S608 - names of this module and the catalogue
         " inventories as (select account_id, min(first_seen) as first_day,"
         " max(last_seen) as last_day from marts.dim_resources group by 1),"
         f" every as (select resources.*, {PROVIDER_NAME} as provider_name,"
@@ -317,6 +317,24 @@ def _statement(
         f" {select}"
     )
     return _bound(sql, values)
+
+
+def _spent(query: ResourceQuery) -> str:
+    """Return `spent`, what each resource of the inventories costs in the days of the query."""
+    cost = f"sum({METRICS[query.basis].column}) as cost"
+    if query.is_kept:
+        return (
+            f"spent as (select inventory_account_id as account_id, resource_id, {cost}"  # noqa: S608 - names of the catalogue
+            f" from marts.fct_recent_resource_costs as costs where {_WINDOW}"
+            " and inventory_account_id is not null group by 1, 2)"
+        )
+    return (
+        f"costs as (select account_id, sub_account_id, resource_id, {cost}"  # noqa: S608 - names of the catalogue
+        " from marts.fct_daily_resource_costs where usage_date between :first and :last"
+        " and billing_currency = :currency group by 1, 2, 3),"
+        " spent as (select resources.account_id, resources.resource_id, sum(costs.cost) as cost"
+        f" from marts.dim_resources as resources inner join costs on {_SAME} group by 1, 2)"
+    )
 
 
 def _conditions(query: ResourceQuery, values: dict[str, Any]) -> list[str]:

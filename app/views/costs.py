@@ -61,14 +61,14 @@ def page(scope: Scope) -> None:
             return
         before = _before(choice)
         groups = tables.compare(choice.dimension.key, now, before)
-        by_period = ask(compile_costs(replace(choice.query, grain=choice.grain)))
+        chart, trend = _by_period(choice, groups)
         _cards(scope, choice, groups, now, before)
         with st.container(border=True):
-            _chart(scope, choice, groups, by_period)
+            _chart(scope, choice, groups, chart)
         with st.container(border=True), states.guarded("The drivers"):
             _drivers(scope, choice, now, before)
         with st.container(border=True):
-            _table(scope, choice, groups, by_period)
+            _table(scope, choice, groups, trend)
 
 
 def _controls(scope: Scope) -> Choice:
@@ -122,6 +122,26 @@ def _before(choice: Choice) -> list[dict[str, Any]] | None:
         return None
     query = replace(choice.query, days=choice.compared)
     return ask(compile_costs(query)) or None
+
+
+def _by_period(
+    choice: Choice, groups: list[GroupCost]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of the chart and those of the small lines; the same where points are few.
+
+    Else the chart has the groups that it names, and the lines have all groups at fewer points.
+    """
+    grain, _ = periods.trend(choice.query.days, choice.grain)
+    lines = ask(compile_costs(replace(choice.query, grain=grain)))
+    if grain == choice.grain:
+        return lines, lines
+    named = tuple(_ranked(choice, groups))
+    return ask(compile_costs(replace(choice.query, grain=choice.grain, named=named))), lines
+
+
+def _ranked(choice: Choice, groups: list[GroupCost]) -> list[str]:
+    dimension = choice.dimension
+    return tables.named(groups, None if dimension.source == "daily" else dimension.missing)
 
 
 def _cards(
@@ -193,7 +213,7 @@ def _chart(
             required=True,
             label_visibility="collapsed",
         )
-    ranked = tables.named(groups, None if dimension.source == "daily" else dimension.missing)
+    ranked = _ranked(choice, groups)
     cells = tables.charted(dimension.key, rows, ranked)
     # Providers own their colours; other groups take them by rank.
     named = scope.provider_order if dimension.key == "provider" else ranked
@@ -256,7 +276,7 @@ def _table(
         currency,
         key=key,
         columns=columns,
-        trends=tables.trends(dimension.key, rows, periods.steps(days, choice.grain)),
+        trends=tables.trends(dimension.key, rows, periods.trend(days, choice.grain)[1]),
         on_select=lambda: open_row(key, choice, groups),
     )
     former = [each.previous for each in groups if each.previous is not None]

@@ -38,7 +38,7 @@ def page(scope: Scope) -> None:
     access.by_account_only()
     view_list.draw(header.draw("Resources", scope), "resources")
     days = resources.window(ask(resources.WINDOWS), scope.through)
-    bill = ResourceQuery(days, scope.currency, scope.basis, filters=scope.filters)
+    bill = ResourceQuery(days, scope.currency, scope.basis, filters=scope.filters, is_kept=True)
     query = None
     with states.guarded("The resources"):
         if not ask(resources.compile_members("type")):

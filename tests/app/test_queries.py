@@ -12,7 +12,7 @@ import pytest
 
 from app.components import formats
 from app.queries import periods, tables
-from app.queries.catalog import DIMENSIONS, METRICS, PROVIDER_NAME
+from app.queries.catalog import DIMENSIONS, METRICS, PROVIDER_NAME, Grain
 from app.queries.compiler import CostQuery, compile_costs
 from app.queries.export import as_csv, safe
 from app.queries.workbook import workbook
@@ -162,6 +162,26 @@ def test_steps_are_cut_as_sql_cuts_them() -> None:
     assert periods.steps(days, "week") == [date(2026, 1, 26), date(2026, 2, 2), date(2026, 2, 9)]
     assert periods.steps(days, "month") == [date(2026, 1, 1), date(2026, 2, 1)]
     assert len(periods.steps(days, "day")) == len(days)
+
+
+@pytest.mark.parametrize(
+    ("name", "grain", "wanted", "first", "last"),
+    [
+        # Few points are the chart's own, a begun week with them.
+        ("30 days", "day", "day", date(2026, 9, 1), date(2026, 9, 30)),
+        ("Month to date", "week", "week", date(2026, 8, 31), date(2026, 9, 28)),
+        # Many are coarser: whole weeks, whole months.
+        ("90 days", "day", "week", date(2026, 7, 6), date(2026, 9, 21)),
+        ("12 months", "week", "month", date(2025, 10, 1), date(2026, 9, 1)),
+        ("12 months", "month", "month", date(2025, 10, 1), date(2026, 9, 1)),
+    ],
+)
+def test_a_trend_has_few_points_and_no_begun_period_among_many(
+    name: str, grain: Grain, wanted: Grain, first: date, last: date
+) -> None:
+    found, points = periods.trend(periods.period(name, date(2026, 9, 30)), grain)
+    assert (found, points[0], points[-1]) == (wanted, first, last)
+    assert len(points) <= periods.TREND_POINTS
 
 
 def test_covered_days_are_those_between_first_and_last_delivery() -> None:

@@ -1,4 +1,4 @@
-"""Whatever filters are asked for, costs by resource are those of the daily costs."""
+"""Whatever days and filters are asked for, costs by resource are those of the daily costs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.queries.catalog import METRICS, Basis
 from app.queries.resources import ResourceQuery
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import THROUGH, ask
+from tests.app.conftest import DAYS, THROUGH, ask
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +37,11 @@ wanted = st.sampled_from(list(MEMBERS)).flatmap(
 )
 queries = st.builds(
     ResourceQuery,
-    st.just(WEEKS),
+    st.tuples(st.integers(-10, 80), st.integers(0, 75)).map(
+        lambda drawn: DayRange(
+            DAYS.first + timedelta(days=drawn[0]), DAYS.first + timedelta(days=sum(drawn))
+        )
+    ),
     st.sampled_from(("USD", "EUR")),
     st.sampled_from(BASES),
     st.sampled_from(list(resources.STATUSES)),
@@ -45,6 +49,8 @@ queries = st.builds(
     st.sampled_from(((), ("Team",))),
     st.sampled_from(((), ("0",))),
 )
+# Of the window that a mart keeps, or any days, summed anew.
+queries = queries | queries.map(lambda query: replace(query, days=WEEKS, is_kept=True))
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ def test_whatever_is_asked_the_sums_are_those_of_the_daily_costs(
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(query=queries)
+@given(query=queries.map(lambda query: replace(query, days=WEEKS)))
 def test_what_belongs_to_resources_is_told_of_every_cost(rows: Rows, query: ResourceQuery) -> None:
     filters = {key: value for key, value in query.filters if key in ("provider", "account")}
     costs = [

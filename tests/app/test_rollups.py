@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +15,7 @@ from app.components.cache import ask_for
 from app.queries import listings, rollups
 from app.queries.catalog import DIMENSIONS, METRICS, Basis, Grain
 from app.queries.compiler import CostQuery, compile_by_day, compile_costs, compile_members
+from app.queries.tables import OTHER
 from app.queries.team_costs import as_allocated
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.people import Grant
@@ -99,6 +102,23 @@ def test_who_sees_an_account_gets_its_own_sums_and_none_of_the_totals(marts: Dat
         assert ask_for(who, members) == ask(members, "viewer") != []
     assert [row["currency"] for row in ask_for(who, listings.CURRENCIES)] == ["USD"]
     assert {row["currency"] for row in ask_for(everybody, listings.CURRENCIES)} == {"USD", "EUR"}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("group", ["service", "region", "provider"])
+def test_groups_that_are_not_named_are_summed_as_one(marts: Database, group: str) -> None:
+    query = CostQuery(DAYS, "USD", group_by=(group,), grain="week")
+    every = ask(compile_costs(query))
+    names = {row[group] for row in every}
+    for named in (tuple(sorted(names)[:1]), tuple(names), ("nobody's",)):
+        sums: dict[tuple[date, str], Decimal] = {}
+        for row in every:
+            key = (row["period"], row[group] if row[group] in named else OTHER)
+            sums[key] = sums.get(key, Decimal()) + row["cost"]
+        statement = compile_costs(replace(query, named=named))
+        for asked in (statement, statement.by_account or statement, statement.by_day):
+            assert asked is not None
+            assert {(row["period"], row[group]): row["cost"] for row in ask(asked)} == sums
 
 
 @given(days=ranges, grain=st.sampled_from(GRAINS))

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from app.auth import store
 from app.auth.principal import Principal
 from app.components import formats
-from app.components.cache import as_seen_by, ask_for
+from app.components.cache import ask_for
 from app.queries import listings, periods, tables
 from app.queries.catalog import DIMENSIONS, METRICS, Tag
 from app.queries.compiler import CostQuery, compile_costs, compile_members
 from app.queries.export import as_csv
+from app.queries.seen_by import as_seen_by
 from app.queries.trace import spelled
 from app.queries.workbook import workbook
 from app.records import views
@@ -33,6 +34,7 @@ from astraeus_pipeline.warehouse.saved_views import EVERYBODY
 from tests.app.conftest import DAYS, forget, sign_in, user_of
 from tests.app.hostile import fuzzed, shown
 from tests.app.test_pages import metric, run
+from tests.fixtures.parsed import parsed_for, run_dbt
 
 pytestmark = pytest.mark.integration
 TAG: Final = Tag("costcenter", ("Cost-Center", "CostCenter", "cost_center", "user:cost_center"))
@@ -75,13 +77,16 @@ class Company:
 
 
 @pytest.fixture(scope="module")
-def company(marts: Database) -> Company:
+def company(marts: Database, tmp_path_factory: pytest.TempPathFactory) -> Company:
     with marts.connect("dbt", autocommit=True) as conn:
         conn.execute(
             "update marts.fct_daily_allocated_costs set team = case service_name"
             " when 'Service B' then 'shop' when 'Service C' then 'data'"
             " when 'Service D' then 'shop' end"
         )
+    summed = ("run", "--full-refresh", "--select", "fct_daily_team_costs")
+    results = run_dbt(parsed_for(marts), tmp_path_factory.mktemp("target"), summed).results
+    assert {str(each.status) for each in results} == {"success"}
     for name, grants in SCOPES.items():
         sign_in(marts, f"of-{name}", "analyst", *grants)
     forget()

@@ -15,7 +15,7 @@ from cachetools import TTLCache, cached
 from app.assistant.tools.contract import Parameter, Scope, ToolResult, caller, result_id
 from app.queries import execute, listings, periods
 from app.queries.compiler import Filters, Statement
-from app.queries.team_costs import as_allocated
+from app.queries.seen_by import as_seen_by
 from app.queries.trace import spelled
 from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.days import DayRange
@@ -37,7 +37,7 @@ class Asking:
 
     def ask(self, statement: Statement) -> list[Row]:
         """Return the rows of a statement that belongs to the answer. Raises: DatabaseError."""
-        seen = as_allocated(statement) if self.who.is_by_team else statement
+        seen = as_seen_by(self.who, statement)
         self.asked.append(seen)
         return execute.run(seen, self.who.session)
 
@@ -47,7 +47,7 @@ class Asking:
         They may be a minute old, within one build.
         Raises: DatabaseError.
         """
-        seen = as_allocated(statement) if self.who.is_by_team else statement
+        seen = as_seen_by(self.who, statement)
         return _looked_up(seen, self._build, self.who.session)
 
     @cached_property

@@ -50,19 +50,21 @@ class Scope:
     """Who asks: `user_id` is their email, `scopes` what the caller may do, `finops:read` say.
 
     `session` is the key by which PostgreSQL knows whose rows to show; it reaches no model and no
-    log. `is_by_team`: they see what is allocated to teams in whole accounts' stead.
+    log. `is_by_team`: they see what is allocated to teams in whole accounts' stead;
+    `sees_everything`: all accounts.
     """
 
     user_id: str
     scopes: frozenset[str]
     session: str = field(repr=False)
     is_by_team: bool = False
+    sees_everything: bool = False
 
     @classmethod
     def of(cls, who: Principal, scopes: frozenset[str] = frozenset({READ})) -> Scope:
         """Return the scope of who is signed in: of `scopes` those that their role allows."""
         allowed = {name for name, permission in _PERMISSIONS.items() if who.may(permission)}
-        return cls(who.email, scopes & allowed, who.session, who.is_by_team)
+        return cls(who.email, scopes & allowed, who.session, who.is_by_team, who.sees_everything)
 
 
 _CALLER: ContextVar[Scope | None] = ContextVar("caller", default=None)
