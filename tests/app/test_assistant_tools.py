@@ -285,6 +285,68 @@ def test_every_tool_answers_each_scope_with_their_own(company: Company) -> None:
     ]
 
 
+SOMEBODY = st.sampled_from(["acme", "ACME", "beta", "elsewhere", "' or true --", ""])
+DAY = st.integers(-5, len(DAYS) + 5).map(lambda offset: str(DAYS.first + timedelta(days=offset)))
+SOME: Final[dict[str, st.SearchStrategy[Any]]] = {
+    "account": SOMEBODY,
+    "account_ids": st.lists(SOMEBODY, max_size=2),
+    "providers": st.lists(st.sampled_from(["Acme", "Beta", "AWS"]), max_size=2),
+    "filters": st.lists(
+        st.fixed_dictionaries(
+            {
+                "dimension": st.sampled_from(["account", "provider", "service", "region"]),
+                "operator": st.sampled_from(["in", "not_in"]),
+                "values": st.lists(st.sampled_from(["acme", "Beta", "Service B"]), min_size=1),
+            }
+        ),
+        max_size=2,
+    ),
+    "group_by": st.lists(st.sampled_from(["account", "provider", "team", "day"]), max_size=2),
+    "status": st.sampled_from(["All", "Active", "Idle"]),
+    "state": st.sampled_from(["All", "Open", "over"]),
+    "name": st.sampled_from(["account", "provider", "service"]),
+    "words": st.lists(SOMEBODY, max_size=1),
+    "start": DAY,
+    "end": DAY,
+    "since": DAY,
+    "source": st.sampled_from(["billed", "assistant"]),
+    "by_service": st.booleans(),
+    "compare_to": st.sampled_from(["none", "previous_period"]),
+}
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """Draw a tool and some of its arguments; those that it cannot do without always."""
+    spec = draw(st.sampled_from(list(TOOLS.values())))
+    fields = spec.arguments.model_fields
+    return spec.name, {
+        name: draw(SOME[name])
+        for name, each in fields.items()
+        if name in SOME and (each.is_required() or draw(st.booleans()))
+    }
+
+
+@fuzzed(80)
+@given(asked=calls(), name=st.sampled_from(["acme", "beta", "none", "shop-beta"]))
+def test_no_tool_tells_of_others_whatever_is_asked(
+    company: Company, asked: tuple[str, dict[str, Any]], name: str
+) -> None:
+    tool_name, arguments = asked
+    others = {"acme": {"beta"}, "beta": {"acme"}, "none": {"acme", "beta"}}.get(name, set())
+    try:
+        result = call(tool_name, f"of-{name}", **arguments)
+    except (ConfigError, ForbiddenError) as error:
+        # What is refused says what there is, beside what was typed.
+        told = str(error).partition("There are: ")[2].lower()
+    else:
+        rows = [row for row in result.rows if row.get("kind") not in ("metric", "dimension")]
+        told = json.dumps([rows, result.notes], default=str).lower()
+        if name == "none":
+            assert not result.totals or not any(result.totals.values())
+    assert not [each for each in others if each in told], told
+
+
 def test_cells_are_exact_short_and_without_control_characters() -> None:
     assert str(cell(Decimal("0E-9"))) == "0" and str(cell(Decimal("1E+3"))) == "1000"
     assert cell("a\x1b[31m\u202eb\n") == "a [31m b "
