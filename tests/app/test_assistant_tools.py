@@ -25,7 +25,7 @@ from astraeus_pipeline.contracts import money
 from astraeus_pipeline.errors import ConfigError, ForbiddenError
 from astraeus_pipeline.warehouse import budgets
 from astraeus_pipeline.warehouse.budgets import NewBudget
-from tests.app.conftest import DAYS, THROUGH, forget, user_of
+from tests.app.conftest import DAYS, THROUGH, user_of
 from tests.app.hostile import fuzzed
 from tests.app.test_scoped_totals import (
     SCOPES,
@@ -35,25 +35,9 @@ from tests.app.test_scoped_totals import (
     person,
     queries,
 )
-from tests.app.test_scoped_totals import (
-    company as unsummed,  # noqa: F401 - a fixture
-)
-from tests.fixtures.parsed import parsed_for, run_dbt
+from tests.app.test_scoped_totals import company as company  # a fixture
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def company(
-    unsummed: Company,  # noqa: F811
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Company:
-    """Return the company with its teams' sums as after any build."""
-    summed = ("run", "--full-refresh", "--select", "fct_daily_team_costs")
-    results = run_dbt(parsed_for(unsummed.database), tmp_path_factory.mktemp("target"), summed)
-    assert {str(each.status) for each in results.results} == {"success"}
-    forget()
-    return unsummed
 
 
 # What a tool cannot do without.
