@@ -3,7 +3,11 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='append_new_columns',
-        indexes=[{'columns': ['usage_date', 'account_id']}, {'columns': ['state', 'account_id']}],
+        indexes=[
+            {'columns': ['usage_date', 'account_id']},
+            {'columns': ['state', 'account_id']},
+            {'columns': ['delivery_id', 'check_name']}
+        ],
         pre_hook="{{ open_reconciliations('day') }}",
         post_hook="{{ close_increment() }}"
     )
