@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import altair as alt
 import streamlit as st
@@ -49,7 +49,7 @@ def draw(
             " please report this.",
             icon=":material/balance:",
         )
-    _services(scope, query, compared)
+    _services(scope, rows)
 
 
 def _waterfall(currency: str, steps: Sequence[Step]) -> None:
@@ -135,8 +135,7 @@ def _view(steps: Sequence[Step]) -> tuple[float, float]:
     return (min(low, 0.0) if bottom <= 0 else bottom), max(high + room * 0.3, 0.0)
 
 
-def _services(scope: Scope, query: CostQuery, compared: DayRange) -> None:
-    rows = ask(drivers.compile_drivers(query, compared, scope.known, by_service=True))
+def _services(scope: Scope, rows: Sequence[Mapping[str, Any]]) -> None:
     change = f"Change ({scope.currency})"
     st.dataframe(
         [

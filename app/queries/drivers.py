@@ -54,16 +54,12 @@ def can_explain(query: CostQuery) -> bool:
 
 
 def compile_drivers(
-    query: CostQuery,
-    before: DayRange,
-    accounts: Iterable[Mapping[str, Any]],
-    *,
-    by_service: bool = False,
+    query: CostQuery, before: DayRange, accounts: Iterable[Mapping[str, Any]]
 ) -> Statement:
     """Return the statement of what each driver brings, from `before` to the days of the query.
 
     `accounts` are all accounts, with `account_id` and `provider` as filters name it. Columns out:
-    driver, delta, and service if it is asked for.
+    service, driver, delta; the largest first.
     Raises: KeyError for a dimension that cannot be filtered by.
     """
     wanted = dict(query.filters)
@@ -85,20 +81,24 @@ def compile_drivers(
         **{_PARAMETERS[key]: list(values) for key, values in wanted.items()},
     }
     named = "".join(f", {_PARAMETERS[key]} => :{_PARAMETERS[key]}" for key in wanted)
-    service = "service_name as service, " if by_service else ""
     sql = (
-        f"select {service}driver, sum(delta) as delta from marts.explain_cost_change("  # noqa: S608 - names of this module
+        "select service_name as service, driver, delta from marts.explain_cost_change("  # noqa: S608 - names of this module
         ":first_a, :last_a, :first_b, :last_b, :basis, :currency,"
-        f" accounts => cast(:accounts as text[]){named},"
-        f" by_service => {'true' if by_service else 'false'})"
-        f" group by {'1, 2' if by_service else '1'} order by abs(sum(delta)) desc"
+        f" accounts => cast(:accounts as text[]){named}, by_service => true)"
+        " order by abs(delta) desc, 1, 2"
     )
     return Statement(sql, tuple(sorted(parameters.items())))
 
 
 def waterfall(rows: Sequence[Mapping[str, Any]], before: Decimal, after: Decimal) -> list[Step]:
-    """Return the steps from one total to the other; drivers without effect are left out."""
-    deltas = {row["driver"]: row["delta"] for row in rows if row["delta"]}
+    """Return the steps from one total to the other, each of all services together.
+
+    Drivers without effect are left out.
+    """
+    deltas: dict[str, Decimal] = {}
+    for row in rows:
+        deltas[row["driver"]] = money.add(deltas.get(row["driver"], money.ZERO), row["delta"])
+    deltas = {driver: delta for driver, delta in deltas.items() if delta}
     at = before
     steps = [Step("Before", before, money.ZERO, before, is_total=True)]
     for key in (*DRIVERS, *(name for name in deltas if name not in DRIVERS)):

@@ -1,6 +1,6 @@
 {#
     Post-hook: why costs differ between two periods, as a function that readers ask. Each line of
-    fct_daily_sku_costs has one place, so the drivers sum to the change whatever the data:
+    fct_sku_costs has one place, so the drivers sum to the change whatever the data:
 
     - tax, credit, adjustment: by charge category.
     - commitment: what commitments cost beside what they cover (fees, unused parts), and what covered
@@ -10,7 +10,10 @@
     - unexplained: no quantity where both periods have the article and one no quantity to price it
       by; account not loaded where the other period was never loaded, so that nothing can be said.
 
-    Written as text, so that marts may be swapped.
+    A range is read as whole months, whole weeks of what is left, and days; where sub accounts or
+    regions are asked for, as the rows of fct_daily_sku_costs. Both are first summed to a few lines per
+    period. Written as text, so that marts may be swapped, with the conditions that are asked and no
+    others: those are planned with the values at hand.
 #}
 {% macro create_explain_function() %}
     {%- if execute -%}
@@ -42,6 +45,14 @@
     language plpgsql stable parallel safe
     as $function$
     #variable_conflict use_column
+    declare
+        by_place boolean := sub_accounts is not null or regions is not null;
+        -- what usage that a commitment covers would cost without it
+        agreed text := case when basis in ('effective_cost', 'billed_cost') then 'contracted_cost' else basis end;
+        conditions text := '';
+        lines text[] := '{}';
+        wanted record;
+        period record;
     begin
         if basis is null or basis not in ('list_cost', 'contracted_cost', 'effective_cost', 'billed_cost') then
             raise exception 'Costs cannot be explained by %.', coalesce(quote_literal(basis), 'no cost type')
@@ -54,71 +65,99 @@
             using errcode = 'invalid_parameter_value', hint = 'Exchange its days.';
         end if;
 
-        return query
-        with periods as (
-            select * from (values (false, first_a, last_a), (true, first_b, last_b))
-                as periods (is_later, first_day, last_day)
-        ),
+        if currency is not null then
+            conditions := format(' and costs.billing_currency = %L', currency);
+        end if;
+        for wanted in
+            select *
+            from (
+                values
+                ('provider', providers),
+                ('account_id', accounts),
+                ('sub_account_id', sub_accounts),
+                ('service_category', service_categories),
+                ('service_name', services),
+                ('region_id', regions),
+                ('charge_category', charge_categories)
+            ) as filters (name, members)
+            where filters.members is not null
+        loop
+            conditions := conditions || format(
+                case
+                    when array_position(wanted.members, null) is null then ' and costs.%1$I = any(%2$L::text[])'
+                    -- global services have no region
+                    else ' and (costs.%1$I = any(%2$L::text[]) or costs.%1$I is null)'
+                end,
+                wanted.name,
+                wanted.members
+            );
+        end loop;
 
-        -- the accounts of which something is known in a period
-        loaded as (
-            select distinct periods.is_later, freshness.account_id
-            from periods
-            inner join marts.fct_freshness as freshness
-                on freshness.usage_date between periods.first_day and periods.last_day
-            where freshness.dataset = 'costs' and freshness.state <> 'missing'
-        ),
+        for period in
+            select *
+            from (
+                values (false, first_a, last_a, first_b, last_b), (true, first_b, last_b, first_a, last_a)
+            ) as periods (is_later, first_day, last_day, first_other, last_other)
+        loop
+            lines := lines || format(
+                $line$
+                select
+                    %1$L::boolean as is_later,
+                    costs.account_id = any(%2$L::text[]) as is_comparable,
+                    costs.billing_currency,
+                    costs.provider,
+                    costs.service_name,
+                    costs.charge_category,
+                    costs.sku,
+                    costs.pricing_unit,
+                    costs.commitment_use,
+                    case when count(*) = count(costs.pricing_quantity) then sum(costs.pricing_quantity) end
+                        as pricing_quantity,
+                    sum(costs.%3$I) as cost,
+                    case when costs.commitment_use = 'used' then sum(costs.%4$I) else sum(costs.%3$I) end
+                        as cost_of_usage
+                from marts.%5$I as costs
+                where (%6$s)%7$s
+                group by 2, 3, 4, 5, 6, 7, 8, 9
+                $line$,
+                period.is_later,
+                -- of accounts that the other period never saw nothing can be said
+                array(
+                    select distinct freshness.account_id
+                    from marts.fct_freshness as freshness
+                    where
+                        freshness.dataset = 'costs' and freshness.state <> 'missing'
+                        and freshness.usage_date between period.first_other and period.last_other
+                ),
+                basis,
+                agreed,
+                case when by_place then 'fct_daily_sku_costs' else 'fct_sku_costs' end,
+                case
+                    when by_place
+                        then format('costs.usage_date between %L and %L', period.first_day, period.last_day)
+                    else {{ condition_of_pieces('period.first_day', 'period.last_day') }}
+                end,
+                conditions
+            );
+        end loop;
 
-        charges as (
-            select
-                periods.is_later,
-                daily.*,
-                case basis
-                    when 'list_cost' then daily.list_cost
-                    when 'contracted_cost' then daily.contracted_cost
-                    when 'effective_cost' then daily.effective_cost
-                    when 'billed_cost' then daily.billed_cost
-                end as cost
-            from periods
-            inner join marts.fct_daily_sku_costs as daily
-                on daily.usage_date between periods.first_day and periods.last_day
-            where
-                (currency is null or daily.billing_currency = currency)
-                -- array_position finds null, too: global services have no region
-                and (providers is null or array_position(providers, daily.provider) is not null)
-                and (accounts is null or array_position(accounts, daily.account_id) is not null)
-                and (sub_accounts is null or array_position(sub_accounts, daily.sub_account_id) is not null)
-                and (
-                    service_categories is null
-                    or array_position(service_categories, daily.service_category) is not null
-                )
-                and (services is null or array_position(services, daily.service_name) is not null)
-                and (regions is null or array_position(regions, daily.region_id) is not null)
-                and (
-                    charge_categories is null
-                    or array_position(charge_categories, daily.charge_category) is not null
-                )
+        return query execute format(
+            $drivers$
+        with lines as materialized (
+            %1$s
         ),
 
         placed as (
             select
-                charges.*,
+                lines.*,
                 case
-                    when loaded.account_id is null then 'unexplained: account not loaded'
-                    when charges.charge_category = 'Tax' then 'tax'
-                    when charges.charge_category = 'Credit' then 'credit'
-                    when charges.charge_category = 'Adjustment' then 'adjustment'
-                    when charges.commitment_use in ('unused', 'purchase') then 'commitment'
-                end as place,
-                -- what covered usage would cost without its commitment
-                case
-                    when charges.commitment_use = 'used' and basis in ('effective_cost', 'billed_cost')
-                        then charges.contracted_cost
-                    else charges.cost
-                end as cost_of_usage
-            from charges
-            left join loaded
-                on loaded.account_id = charges.account_id and loaded.is_later <> charges.is_later
+                    when not lines.is_comparable then 'unexplained: account not loaded'
+                    when lines.charge_category = 'Tax' then 'tax'
+                    when lines.charge_category = 'Credit' then 'credit'
+                    when lines.charge_category = 'Adjustment' then 'adjustment'
+                    when lines.commitment_use in ('unused', 'purchase') then 'commitment'
+                end as place
+            from lines
         ),
 
         articles as (
@@ -214,13 +253,18 @@
         select
             drivers.billing_currency,
             drivers.driver,
-            case when by_service or by_sku then drivers.service_name end,
-            case when by_sku then drivers.sku end,
-            case when by_sku then drivers.pricing_unit end,
+            case when %2$L::boolean then drivers.service_name end,
+            case when %3$L::boolean then drivers.sku end,
+            case when %3$L::boolean then drivers.pricing_unit end,
             sum(drivers.delta)
         from drivers
         group by 1, 2, 3, 4, 5
-        order by 1, abs(sum(drivers.delta)) desc, 2, 3, 4, 5;
+        order by 1, abs(sum(drivers.delta)) desc, 2, 3, 4, 5
+            $drivers$,
+            array_to_string(lines, ' union all '),
+            by_service or by_sku,
+            by_sku
+        );
     end
     $function$;
 
@@ -232,3 +276,53 @@
     to astraeus_reader, astraeus_operator, astraeus_app
     {%- endif -%}
 {% endmacro %}
+
+{#
+    Which rows of fct_sku_costs, as `costs`, make up the days of a range, as text: those of whole
+    months, of whole weeks in what is left at either end, and of days.
+#}
+{% macro condition_of_pieces(first_day, last_day) -%}
+    (
+        select
+            coalesce(
+                string_agg(
+                    distinct format(
+                        'costs.grain = %L and costs.period_start >= %L and costs.period_start < %L',
+                        pieces.grain,
+                        pieces.begins,
+                        pieces.ends
+                    ),
+                    ' or '
+                ),
+                'false'
+            )
+        from (select {{ first_day }} as begins, {{ last_day }} + 1 as ends) as asked
+        {{ whole_periods('month', 'asked') }}
+        cross join
+            lateral (values (asked.begins, months.begins), (months.ends, asked.ends)) as ends (begins, ends)
+        {{ whole_periods('week', 'ends') }}
+        cross join lateral (
+            values
+            ('month', months.begins, months.ends),
+            ('day', ends.begins, weeks.begins),
+            ('week', weeks.begins, weeks.ends),
+            ('day', weeks.ends, ends.ends)
+        ) as pieces (grain, begins, ends)
+        where pieces.begins < pieces.ends
+    )
+{%- endmacro %}
+
+{# The whole months or weeks in a range with an exclusive end; without any, nothing at its end. #}
+{% macro whole_periods(unit, range) -%}
+    cross join lateral (
+        select
+            case when whole.begins < whole.ends then whole.begins else {{ range }}.ends end as begins,
+            case when whole.begins < whole.ends then whole.ends else {{ range }}.ends end as ends
+        from (
+            select
+                date_trunc('{{ unit }}', {{ range }}.begins + interval '1 {{ unit }}' - interval '1 day')::date
+                    as begins,
+                date_trunc('{{ unit }}', {{ range }}.ends)::date as ends
+        ) as whole
+    ) as {{ unit }}s
+{%- endmacro %}

@@ -37,13 +37,24 @@ def test_a_burn_adds_up_and_compares_with_an_even_pace() -> None:
     assert month.over(None, Decimal(300)) is None
 
 
-@given(st.dictionaries(st.sampled_from([*drivers.DRIVERS, "unheard of"]), amounts), amounts)
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from(("A", "B")), st.sampled_from([*drivers.DRIVERS, "unheard of"])),
+        amounts,
+    ),
+    amounts,
+)
 def test_a_waterfall_ends_where_the_drivers_lead(
-    deltas: dict[str, Decimal], before: Decimal
+    deltas: dict[tuple[str, str], Decimal], before: Decimal
 ) -> None:
-    rows = [{"driver": name, "delta": delta} for name, delta in deltas.items()]
+    rows = [
+        {"service": service, "driver": name, "delta": delta}
+        for (service, name), delta in deltas.items()
+    ]
     after = before + sum(deltas.values())
     steps = drivers.waterfall(rows, before, after)
+    labels = [step.label for step in steps]
+    assert len(labels) == len(set(labels))
     assert drivers.residual(steps) == 0
     assert sum(step.amount for step in steps[1:-1]) == after - before
     off = drivers.waterfall(rows, before, after + Decimal("0.01"))
@@ -75,9 +86,10 @@ def test_drivers_sum_to_the_change(
         ask(compile_costs(CostQuery(each, "USD", basis, filters=filters)))[0]["cost"] or 0  # type: ignore[arg-type] # a key of the catalogue
         for each in (days, before)
     )
-    for by_service in (False, True):
-        rows = ask(drivers.compile_drivers(query, before, known, by_service=by_service))
-        assert tables.add_up(row["delta"] for row in rows) == now - then
+    rows = ask(drivers.compile_drivers(query, before, known))
+    assert tables.add_up(row["delta"] for row in rows) == now - then
+    steps = drivers.waterfall(rows, Decimal(then), Decimal(now))
+    assert drivers.residual(steps) == 0
     assert bool(now - then) == ("beta" not in str(filters).lower())
 
 

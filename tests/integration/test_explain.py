@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import psycopg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from astraeus_pipeline.cli import app
@@ -38,6 +40,14 @@ FILTERS: Final = {
     "services": "service_name",
     "regions": "region_id",
     "charge_categories": "charge_category",
+}
+# Some of what each of them may be asked for.
+MEMBERS: Final[dict[str, list[str | None]]] = {
+    "providers": ["nobody", "focus"],
+    "accounts": ["one", "two", "hand"],
+    "service_categories": ["Compute", None],
+    "services": ["Service 1", "Service 2", "Service 3"],
+    "charge_categories": ["Tax", "Usage"],
 }
 Charges = Sequence[dict[str, Any]]
 
@@ -165,7 +175,7 @@ def marts(
         deliver(made, "one", estate(1, DayRange(FIRST, LAST)))
         deliver(made, "two", estate(2, DayRange(FIRST + timedelta(days=20), LAST)))
         made.dbt("seed")
-        made.build("--select", "+fct_daily_sku_costs", "+fct_freshness")
+        made.build("--select", "+fct_sku_costs", "+fct_freshness")
         yield made
 
 
@@ -290,6 +300,76 @@ def test_the_residual_of_a_thousand_pairs_of_slices_is_zero(marts: Warehouse) ->
         *("new", "gone", "price", "usage", "commitment", "credit", "tax", "adjustment"),
         *(NO_QUANTITY, NOT_LOADED),
     }
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.tuples(*(st.integers(-5, 80) for _ in "ab"), *(st.integers(0, 90) for _ in "ab")),
+    st.fixed_dictionaries(
+        {"basis": st.sampled_from(BASES), "currency": st.sampled_from(("USD", None))}
+    ),
+    st.dictionaries(st.sampled_from(list(MEMBERS)), st.integers(1, 2), max_size=2),
+)
+def test_sums_by_month_and_week_explain_as_the_days_do(
+    marts: Warehouse,
+    drawn: tuple[int, ...],
+    asked: dict[str, str | None],
+    wanted: dict[str, int],
+) -> None:
+    """All sub accounts and none, once named, are found in the daily rows: all of them, too."""
+    first_a, first_b, more_a, more_b = drawn
+    given_days = [
+        FIRST + timedelta(days=n) for n in (first_a, first_a + more_a, first_b, first_b + more_b)
+    ]
+    more: dict[str, Any] = {
+        **asked,
+        **{name: MEMBERS[name][-count:] for name, count in wanted.items()},
+    }
+    by_period = _lines(marts, given_days, **more)
+    assert by_period == _lines(marts, given_days, sub_accounts=["red", "blue", None], **more)
+
+
+def test_whole_months_and_weeks_are_read_as_such(marts: Warehouse) -> None:
+    """From 7 September to 31 October: three weeks, two days, a month; and nothing of its days."""
+    months = (date(2026, 9, 7), date(2026, 10, 31), date(2026, 8, 1), date(2026, 8, 1))
+    whole = _lines(marts, months)
+    read = {
+        ("month", date(2026, 10, 1)),
+        *(("week", date(2026, 9, day)) for day in (7, 14, 21)),
+        *(("day", date(2026, 9, day)) for day in (28, 29, 30)),
+    }
+    kept = " or ".join(f"grain = '{grain}' and period_start = '{day}'" for grain, day in read)
+    with marts.database.connect("dbt") as conn:
+        conn.execute(f"delete from marts.fct_sku_costs where not ({kept})".encode())
+        assert _lines(marts, months, conn) == whole
+        for grain, day in read:
+            conn.execute(
+                "delete from marts.fct_sku_costs where grain = %s and period_start = %s",
+                [grain, day],
+            )
+            less = _lines(marts, months, conn)
+            assert less != whole
+            whole = less
+        assert whole == []
+        conn.rollback()
+
+
+def _lines(
+    marts: Warehouse, days: Sequence[date], conn: psycopg.Connection | None = None, **more: Any
+) -> list[tuple[Any, ...]]:
+    """Return all that the function tells, each amount with all its digits."""
+    if conn is None:
+        with marts.database.connect("operator") as own:
+            return _lines(marts, days, own, **more)
+    named = "".join(f", {name} => %({name})s" for name in more)
+    given = dict(zip(("first_a", "last_a", "first_b", "last_b"), days, strict=True))
+    rows = conn.execute(
+        "select billing_currency, driver, service_name, sku, pricing_unit, delta::text"
+        " from marts.explain_cost_change(%(first_a)s, %(last_a)s, %(first_b)s, %(last_b)s"
+        f"{named}, by_sku => true)".encode(),
+        given | more,
+    )
+    return rows.fetchall()
 
 
 def _both_sides(

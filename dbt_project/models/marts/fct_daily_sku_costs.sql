@@ -5,7 +5,7 @@
         on_schema_change='append_new_columns',
         indexes=[{'columns': ['usage_date', 'account_id']}],
         pre_hook="{{ open_increment('fct_charges') }}",
-        post_hook=["{{ close_increment() }}", "{{ create_explain_function() }}"]
+        post_hook="{{ close_increment() }}"
     )
 }}
 
