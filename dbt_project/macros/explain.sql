@@ -10,10 +10,11 @@
     - unexplained: no quantity where both periods have the article and one no quantity to price it
       by; account not loaded where the other period was never loaded, so that nothing can be said.
 
-    A range is read as whole months, whole weeks of what is left, and days; where sub accounts or
-    regions are asked for, as the rows of fct_daily_sku_costs. Both are first summed to a few lines per
-    period. Written as text, so that marts may be swapped, with the conditions that are asked and no
-    others: those are planned with the values at hand.
+    A range is read as whole months, whole weeks of what is left, and days, summed over all accounts
+    where none is told apart: neither by the question, nor by who asks, nor by what was loaded. Where
+    sub accounts or regions are asked for, it is read as the rows of fct_daily_sku_costs. All are first
+    summed to a few lines per period. Written as text, so that marts may be swapped, with the
+    conditions that are asked and no others: those are planned with the values at hand.
 #}
 {% macro create_explain_function() %}
     {%- if execute -%}
@@ -46,7 +47,20 @@
     as $function$
     #variable_conflict use_column
     declare
-        by_place boolean := sub_accounts is not null or regions is not null;
+        -- the accounts of which something is known in each period
+        loaded_a text[] := {{ accounts_loaded('first_a', 'last_a') }};
+        loaded_b text[] := {{ accounts_loaded('first_b', 'last_b') }};
+        mart text := case
+            when sub_accounts is not null or regions is not null then 'fct_daily_sku_costs'
+            when
+                accounts is null
+                -- all accounts can be compared, or none
+                and (loaded_a = loaded_b or not loaded_a && loaded_b)
+                -- who may see any of these may see them all
+                and exists (select from marts.fct_total_sku_costs)
+                then 'fct_total_sku_costs'
+            else 'fct_sku_costs'
+        end;
         -- what usage that a commitment covers would cost without it
         agreed text := case when basis in ('effective_cost', 'billed_cost') then 'contracted_cost' else basis end;
         conditions text := '';
@@ -96,14 +110,14 @@
         for period in
             select *
             from (
-                values (false, first_a, last_a, first_b, last_b), (true, first_b, last_b, first_a, last_a)
-            ) as periods (is_later, first_day, last_day, first_other, last_other)
+                values (false, first_a, last_a, loaded_b), (true, first_b, last_b, loaded_a)
+            ) as periods (is_later, first_day, last_day, loaded_in_other)
         loop
             lines := lines || format(
                 $line$
                 select
                     %1$L::boolean as is_later,
-                    costs.account_id = any(%2$L::text[]) as is_comparable,
+                    %2$s as is_comparable,
                     costs.billing_currency,
                     costs.provider,
                     costs.service_name,
@@ -121,19 +135,15 @@
                 group by 2, 3, 4, 5, 6, 7, 8, 9
                 $line$,
                 period.is_later,
-                -- of accounts that the other period never saw nothing can be said
-                array(
-                    select distinct freshness.account_id
-                    from marts.fct_freshness as freshness
-                    where
-                        freshness.dataset = 'costs' and freshness.state <> 'missing'
-                        and freshness.usage_date between period.first_other and period.last_other
-                ),
+                case
+                    when mart = 'fct_total_sku_costs' then (loaded_a && loaded_b)::text
+                    else format('costs.account_id = any(%L::text[])', period.loaded_in_other)
+                end,
                 basis,
                 agreed,
-                case when by_place then 'fct_daily_sku_costs' else 'fct_sku_costs' end,
+                mart,
                 case
-                    when by_place
+                    when mart = 'fct_daily_sku_costs'
                         then format('costs.usage_date between %L and %L', period.first_day, period.last_day)
                     else {{ condition_of_pieces('period.first_day', 'period.last_day') }}
                 end,
@@ -277,8 +287,20 @@
     {%- endif -%}
 {% endmacro %}
 
+{# The accounts of which something is known in a period, in order. #}
+{% macro accounts_loaded(first_day, last_day) -%}
+    array(
+        select distinct freshness.account_id
+        from marts.fct_freshness as freshness
+        where
+            freshness.dataset = 'costs' and freshness.state <> 'missing'
+            and freshness.usage_date between {{ first_day }} and {{ last_day }}
+        order by 1
+    )
+{%- endmacro %}
+
 {#
-    Which rows of fct_sku_costs, as `costs`, make up the days of a range, as text: those of whole
+    Which rows of fct_sku_costs or of its totals, as `costs`, make up the days of a range, as text: those of whole
     months, of whole weeks in what is left at either end, and of days.
 #}
 {% macro condition_of_pieces(first_day, last_day) -%}

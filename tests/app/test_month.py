@@ -14,8 +14,9 @@ from app.queries import drivers, month, tables
 from app.queries.catalog import METRICS
 from app.queries.compiler import CostQuery, compile_costs
 from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.contracts.people import Grant
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import THROUGH, ask, forget
+from tests.app.conftest import THROUGH, ask, forget, sign_in
 from tests.app.test_pages import metric
 from tests.app.test_pages import run as open_page
 
@@ -91,6 +92,20 @@ def test_drivers_sum_to_the_change(
     steps = drivers.waterfall(rows, Decimal(then), Decimal(now))
     assert drivers.residual(steps) == 0
     assert bool(now - then) == ("beta" not in str(filters).lower())
+
+
+@pytest.mark.integration
+def test_who_sees_an_account_is_told_of_its_changes_alone(marts: Database) -> None:
+    sign_in(marts, "of-acme", "viewer", Grant("account", "acme"))
+    days = DayRange(THROUGH - timedelta(days=9), THROUGH)
+    before = DayRange(THROUGH - timedelta(days=24), THROUGH - timedelta(days=10))
+    of_acme, of_beta = (
+        drivers.compile_drivers(CostQuery(days, currency), before, [])
+        for currency in ("USD", "EUR")
+    )
+    assert ask(of_acme, "of-acme") == ask(of_acme) != []
+    assert ask(of_beta, "of-acme") == []
+    assert ask(of_beta) != []
 
 
 @pytest.mark.integration

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psycopg
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -175,7 +175,7 @@ def marts(
         deliver(made, "one", estate(1, DayRange(FIRST, LAST)))
         deliver(made, "two", estate(2, DayRange(FIRST + timedelta(days=20), LAST)))
         made.dbt("seed")
-        made.build("--select", "+fct_sku_costs", "+fct_freshness")
+        made.build("--select", "+fct_total_sku_costs", "+fct_freshness")
         yield made
 
 
@@ -310,47 +310,51 @@ def test_the_residual_of_a_thousand_pairs_of_slices_is_zero(marts: Warehouse) ->
     ),
     st.dictionaries(st.sampled_from(list(MEMBERS)), st.integers(1, 2), max_size=2),
 )
-def test_sums_by_month_and_week_explain_as_the_days_do(
+# accounts that only one of the periods has, all of them
+@example((-120, 30, 0, 10), {"basis": "billed_cost", "currency": None}, {})
+def test_sums_by_period_and_over_accounts_explain_as_the_days_do(
     marts: Warehouse,
     drawn: tuple[int, ...],
     asked: dict[str, str | None],
     wanted: dict[str, int],
 ) -> None:
-    """All sub accounts and none, once named, are found in the daily rows: all of them, too."""
+    """Named accounts are found in rows of their own, sub accounts in the daily ones: all here."""
     first_a, first_b, more_a, more_b = drawn
-    given_days = [
-        FIRST + timedelta(days=n) for n in (first_a, first_a + more_a, first_b, first_b + more_b)
-    ]
-    more: dict[str, Any] = {
-        **asked,
-        **{name: MEMBERS[name][-count:] for name, count in wanted.items()},
-    }
-    by_period = _lines(marts, given_days, **more)
-    assert by_period == _lines(marts, given_days, sub_accounts=["red", "blue", None], **more)
+    starts = (first_a, first_a + more_a, first_b, first_b + more_b)
+    days = [FIRST + timedelta(days=start) for start in starts]
+    more = {**asked, **{name: MEMBERS[name][-count:] for name, count in wanted.items()}}
+    answer = _lines(marts, days, **more)
+    assert answer == _lines(marts, days, sub_accounts=["red", "blue", None], **more)
+    if "accounts" not in more:
+        assert answer == _lines(marts, days, accounts=["hand", "late", "one", "two"], **more)
 
 
-def test_whole_months_and_weeks_are_read_as_such(marts: Warehouse) -> None:
-    """From 7 September to 31 October: three weeks, two days, a month; and nothing of its days."""
-    months = (date(2026, 9, 7), date(2026, 10, 31), date(2026, 8, 1), date(2026, 8, 1))
-    whole = _lines(marts, months)
-    read = {
+@pytest.mark.parametrize(
+    ("mart", "accounts"), [("fct_sku_costs", ["one", "two"]), ("fct_total_sku_costs", None)]
+)
+def test_whole_months_and_weeks_are_read_as_such(
+    marts: Warehouse, mart: str, accounts: list[str] | None
+) -> None:
+    """From 7 September to 31 October: three weeks, three days, a month; none of their days."""
+    days = (date(2026, 9, 7), date(2026, 10, 31), date(2026, 11, 10), date(2026, 11, 10))
+    read = [
         ("month", date(2026, 10, 1)),
         *(("week", date(2026, 9, day)) for day in (7, 14, 21)),
         *(("day", date(2026, 9, day)) for day in (28, 29, 30)),
-    }
+        ("day", date(2026, 11, 10)),
+    ]
     kept = " or ".join(f"grain = '{grain}' and period_start = '{day}'" for grain, day in read)
+    told = _lines(marts, days, accounts=accounts)
     with marts.database.connect("dbt") as conn:
-        conn.execute(f"delete from marts.fct_sku_costs where not ({kept})".encode())
-        assert _lines(marts, months, conn) == whole
-        for grain, day in read:
-            conn.execute(
-                "delete from marts.fct_sku_costs where grain = %s and period_start = %s",
-                [grain, day],
-            )
-            less = _lines(marts, months, conn)
-            assert less != whole
-            whole = less
-        assert whole == []
+        conn.execute(f"delete from marts.{mart} where not ({kept})".encode())
+        assert _lines(marts, days, conn, accounts=accounts) == told
+        # without any of them it is another answer; a row is left, or else there are no totals
+        for grain, day in read[:-1]:
+            row = f"grain = '{grain}' and period_start = '{day}'"
+            conn.execute(f"delete from marts.{mart} where {row}".encode())
+            less = _lines(marts, days, conn, accounts=accounts)
+            assert less != told
+            told = less
         conn.rollback()
 
 

@@ -7,6 +7,7 @@
 -- depends_on: {{ ref('fct_daily_resource_costs') }}
 -- depends_on: {{ ref('fct_recent_resource_costs') }}
 -- depends_on: {{ ref('fct_sku_costs') }}
+-- depends_on: {{ ref('fct_total_sku_costs') }}
 -- depends_on: {{ ref('fct_freshness') }}
 -- depends_on: {{ ref('fct_restatements') }}
 -- depends_on: {{ ref('fct_deliveries') }}

@@ -8,7 +8,7 @@
             "{{ open_increment('fct_daily_sku_costs', keeps_rows=true) }}",
             "{{ open_rollup() }}"
         ],
-        post_hook=["{{ close_increment() }}", "{{ create_explain_function() }}"]
+        post_hook="{{ close_increment() }}"
     )
 }}
 
