@@ -38,7 +38,7 @@ def draw(
             " those without, nor of the parts that a tag or a team has."
         )
         return
-    rows = ask(drivers.compile_drivers(query, compared, scope.known))
+    rows = ask(drivers.compile_drivers(query, compared, scope.known, by_service=True))
     steps = drivers.waterfall(rows, before, now)
     st.caption(f"{periods.spell(query.days)} {periods.versus(query.days, compared)}. {_MEANING}")
     _waterfall(scope.currency, steps)

@@ -54,12 +54,16 @@ def can_explain(query: CostQuery) -> bool:
 
 
 def compile_drivers(
-    query: CostQuery, before: DayRange, accounts: Iterable[Mapping[str, Any]]
+    query: CostQuery,
+    before: DayRange,
+    accounts: Iterable[Mapping[str, Any]],
+    *,
+    by_service: bool = False,
 ) -> Statement:
     """Return the statement of what each driver brings, from `before` to the days of the query.
 
     `accounts` are all accounts, with `account_id` and `provider` as filters name it. Columns out:
-    service, driver, delta; the largest first.
+    driver, delta, and service if it is asked for; the largest first.
     Raises: KeyError for a dimension that cannot be filtered by.
     """
     wanted = dict(query.filters)
@@ -81,11 +85,13 @@ def compile_drivers(
         **{_PARAMETERS[key]: list(values) for key, values in wanted.items()},
     }
     named = "".join(f", {_PARAMETERS[key]} => :{_PARAMETERS[key]}" for key in wanted)
+    service = "service_name as service, " if by_service else ""
     sql = (
-        "select service_name as service, driver, delta from marts.explain_cost_change("  # noqa: S608 - names of this module
+        f"select {service}driver, delta from marts.explain_cost_change("  # noqa: S608 - names of this module
         ":first_a, :last_a, :first_b, :last_b, :basis, :currency,"
-        f" accounts => cast(:accounts as text[]){named}, by_service => true)"
-        " order by abs(delta) desc, 1, 2"
+        f" accounts => cast(:accounts as text[]){named},"
+        f" by_service => {'true' if by_service else 'false'})"
+        f" order by abs(delta) desc, {'service_name, ' if by_service else ''}driver"
     )
     return Statement(sql, tuple(sorted(parameters.items())))
 
@@ -93,7 +99,7 @@ def compile_drivers(
 def waterfall(rows: Sequence[Mapping[str, Any]], before: Decimal, after: Decimal) -> list[Step]:
     """Return the steps from one total to the other, each of all services together.
 
-    Drivers without effect are left out.
+    `rows` are drivers with their deltas, by service or not; what has no effect is left out.
     """
     deltas: dict[str, Decimal] = {}
     for row in rows:

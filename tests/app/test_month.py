@@ -87,10 +87,14 @@ def test_drivers_sum_to_the_change(
         ask(compile_costs(CostQuery(each, "USD", basis, filters=filters)))[0]["cost"] or 0  # type: ignore[arg-type] # a key of the catalogue
         for each in (days, before)
     )
-    rows = ask(drivers.compile_drivers(query, before, known))
-    assert tables.add_up(row["delta"] for row in rows) == now - then
-    steps = drivers.waterfall(rows, Decimal(then), Decimal(now))
+    alone, by_service = (
+        ask(drivers.compile_drivers(query, before, known, by_service=each))
+        for each in (False, True)
+    )
+    assert tables.add_up(row["delta"] for row in alone) == now - then
+    steps = drivers.waterfall(by_service, Decimal(then), Decimal(now))
     assert drivers.residual(steps) == 0
+    assert steps == drivers.waterfall(alone, Decimal(then), Decimal(now))
     assert bool(now - then) == ("beta" not in str(filters).lower())
 
 
@@ -100,7 +104,7 @@ def test_who_sees_an_account_is_told_of_its_changes_alone(marts: Database) -> No
     days = DayRange(THROUGH - timedelta(days=9), THROUGH)
     before = DayRange(THROUGH - timedelta(days=24), THROUGH - timedelta(days=10))
     of_acme, of_beta = (
-        drivers.compile_drivers(CostQuery(days, currency), before, [])
+        drivers.compile_drivers(CostQuery(days, currency), before, [], by_service=True)
         for currency in ("USD", "EUR")
     )
     assert ask(of_acme, "of-acme") == ask(of_acme) != []

@@ -78,9 +78,7 @@ def rows(marts: Warehouse) -> list[str]:
     return [
         row[0]
         for mart in MARTS
-        for row in marts.ask(
-            f"select row::text from marts.{mart} as row order by 1"
-        )
+        for row in marts.ask(f"select row::text from marts.{mart} as row order by 1")
     ]
 
 
