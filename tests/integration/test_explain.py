@@ -302,7 +302,7 @@ def test_the_residual_of_a_thousand_pairs_of_slices_is_zero(marts: Warehouse) ->
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.tuples(*(st.integers(-5, 80) for _ in "ab"), *(st.integers(0, 90) for _ in "ab")),
     st.fixed_dictionaries(
