@@ -44,6 +44,8 @@
         delta numeric
     )
     language plpgsql stable parallel safe
+    -- starting a worker takes longer than all of an answer from sums; from days it pays
+    set parallel_setup_cost = 5000
     as $function$
     #variable_conflict use_column
     declare
