@@ -99,8 +99,7 @@ def compile_costs(query: CostQuery) -> Statement:
     by_day = compile_by_day(query)
     asked = _asked(query)
     if query.source == "allocated" and rollups.is_of_bearers(asked):
-        source = _source(rollups.OF_BEARERS, asked)
-        return replace(_of_another_mart(query, source), by_day=by_day)
+        return replace(_rolled(query, None, rollups.OF_BEARERS), by_day=by_day)
     dimension = rollups.dimension_of(asked)
     if dimension is None:
         return by_day
@@ -127,8 +126,8 @@ def compile_by_day(query: CostQuery, *more: str) -> Statement:
     return _summed(query, source, [condition], groups, parameters, more)
 
 
-def _rolled(query: CostQuery, dimension: str, table: str) -> Statement:
-    """Return the statement of a query of sums by a dimension, which a `table` of rollups has."""
+def _rolled(query: CostQuery, dimension: str | None, table: str) -> Statement:
+    """Return the statement of a query of sums by period, by a dimension where a table has several."""
     parameters: dict[str, Any] = {"currency": query.currency}
     conditions = [
         rollups.condition(query.days, query.grain, dimension, parameters),
@@ -304,7 +303,9 @@ def _members_of_another_mart(dimension: Dimension, currency: str, tag: Tag | Non
     by_day = Statement(_members(column, MEMBERS[dimension.source], ""), values)
     if dimension.source != "allocated":
         return by_day
-    return Statement(_members(column, f"{rollups.OF_BEARERS} as costs", ""), values, by_day)
+    # Months are enough to know what there is.
+    months = _members(column, f"{rollups.OF_BEARERS} as costs", " and costs.grain = 'month'")
+    return Statement(months, values, by_day)
 
 
 def _of_tag(query: CostQuery, parameters: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ A question that tells apart, by groups and filters, at most one dimension beside
 account (or services within categories) is answered from fct_costs_by_dimension: whole weeks or
 months by rows of their own, the days around them by theirs. One that tells no accounts apart is
 answered from its sums over all of them, fct_total_costs_by_dimension, for who sees everything. One
-that tells apart teams, cost centers and environments alone is answered from fct_daily_team_costs.
+that tells apart teams, cost centers and environments alone is answered from fct_team_costs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROLLED: Final = frozenset({"category", "service", "sub_account", "region", "char
 _FREE: Final = frozenset({"provider", "account"})
 # Rows by the delivery that a day stands in, as `member`: a proof, not a dimension of questions.
 DELIVERY: Final = "delivery"
-OF_BEARERS: Final = "marts.fct_daily_team_costs"
+OF_BEARERS: Final = "marts.fct_team_costs"
 _BEARERS: Final = frozenset({"team", "cost_center", "environment"})
 PERIODS: Final[dict[Grain, str]] = {
     "day": "costs.period_start",
@@ -53,7 +53,7 @@ def is_of_bearers(asked: Iterable[str]) -> bool:
     return set(asked) <= _BEARERS | _FREE
 
 
-def columns_of(dimension: str) -> Callable[[str, str], str]:
+def columns_of(dimension: str | None) -> Callable[[str, str], str]:
     """Return where dimensions of the catalogue stand in its rows: by key and `column` elsewhere."""
 
     def column_of(key: str, column: str) -> str:
@@ -65,10 +65,20 @@ def columns_of(dimension: str) -> Callable[[str, str], str]:
 
 
 def condition(
-    days: DayRange, grain: Grain | None, dimension: str, parameters: dict[str, Any]
+    days: DayRange, grain: Grain | None, dimension: str | None, parameters: dict[str, Any]
 ) -> str:
-    """Return the condition over `costs` of the rows that make up the days; bind its values."""
+    """Return the condition over `costs` of the rows that make up the days; bind its values.
+
+    `dimension` is None for sums that have each cost but once per grain.
+    """
+    condition = _of_periods(days, grain, parameters)
+    if dimension is None:
+        return condition
     parameters["dimension"] = dimension
+    return f"costs.dimension = :dimension and {condition}"
+
+
+def _of_periods(days: DayRange, grain: Grain | None, parameters: dict[str, Any]) -> str:
     unit, whole = whole_periods(days, grain)
     if whole is None:
         parameters |= {"first": days.first, "last": days.last}
@@ -110,7 +120,4 @@ def _day_after(days: DayRange) -> date:
 
 
 def _rows(grain: Grain, first: str, last: str) -> str:
-    return (
-        f"(costs.dimension = :dimension and costs.grain = '{grain}'"
-        f" and costs.period_start between :{first} and :{last})"
-    )
+    return f"(costs.grain = '{grain}' and costs.period_start between :{first} and :{last})"

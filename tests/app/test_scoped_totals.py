@@ -84,7 +84,7 @@ def company(marts: Database, tmp_path_factory: pytest.TempPathFactory) -> Compan
             " when 'Service B' then 'shop' when 'Service C' then 'data'"
             " when 'Service D' then 'shop' end"
         )
-    summed = ("run", "--full-refresh", "--select", "fct_daily_team_costs")
+    summed = ("run", "--full-refresh", "--select", "fct_daily_team_costs", "fct_team_costs")
     results = run_dbt(parsed_for(marts), tmp_path_factory.mktemp("target"), summed).results
     assert {str(each.status) for each in results} == {"success"}
     for name, grants in SCOPES.items():

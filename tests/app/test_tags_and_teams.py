@@ -35,7 +35,7 @@ def shared(marts: Database, tmp_path_factory: pytest.TempPathFactory) -> Databas
             " when 'Service B' then 'shop' when 'Service C' then 'data' end,"
             " cost_center = case service_name when 'Service B' then '100' end"
         )
-    summed = ("run", "--full-refresh", "--select", "fct_daily_team_costs")
+    summed = ("run", "--full-refresh", "--select", "fct_daily_team_costs", "fct_team_costs")
     results = run_dbt(parsed_for(marts), tmp_path_factory.mktemp("target"), summed).results
     assert {str(each.status) for each in results} == {"success"}
     forget()
@@ -166,7 +166,7 @@ def test_sums_by_who_bears_costs_answer_as_the_allocated_costs_do(
 ) -> None:
     statement = compile_costs(query)
     if {*query.group_by, *dict(query.filters)} & {"team", "cost_center", "environment"}:
-        assert "fct_daily_team_costs" in statement.sql and statement.by_day
+        assert "fct_team_costs" in statement.sql and statement.by_day
         assert ask(statement) == ask(statement.by_day)
     members = compile_members("team", "USD")
     assert members.by_day and ask(members) == ask(members.by_day)

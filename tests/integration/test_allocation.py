@@ -244,6 +244,46 @@ def test_a_build_without_changes_writes_nothing_and_changed_rules_ask_for_one(
         assert sensors.changed_rules(conn) is None
 
 
+SUMS: Final = ("fct_daily_team_costs", "fct_team_costs")
+SUMMED: Final = ("team_costs_equal_allocated_costs", "team_periods_equal_daily_costs")
+
+
+def test_sums_by_who_bears_them_follow_rules_and_bills(marts: Warehouse) -> None:
+    def rows() -> list[Any]:
+        return marts.ask(
+            "select row::text from marts.fct_team_costs as row"
+            " order by grain, period_start, account_id, team, cost_center, environment, is_final"
+        )
+
+    def assert_summed(wanted: str) -> None:
+        found = marts.dbt("test", "--select", *SUMMED)
+        assert [found[rule] for rule in SUMMED] == ["pass", wanted]
+
+    set_rules(marts, BY_TAG)
+    build(marts, MART)
+    marts.build("--select", *SUMS)
+    before = rows()
+    # other rules, the same deliveries: days, weeks and months move
+    set_rules(marts, {"dimension": "team", "name": "All", "effect": {"value": "everybody"}})
+    build(marts, MART)
+    marts.build("--select", *SUMS)
+    assert rows() != before != []
+    assert marts.ask("select distinct team from marts.fct_team_costs") == [("everybody",)]
+    assert_summed("pass")
+    deliver(marts, "acme", [tagged(D1, "5", None)], DayRange(D1, D1))
+    build(marts)
+    marts.build("--select", *SUMS)
+    increments = rows()
+    marts.build("--select", "fct_team_costs", "--full-refresh")
+    assert rows() == increments != before
+    with marts.database.connect("dbt", autocommit=True) as conn:
+        conn.execute(
+            "update marts.fct_team_costs set billed_cost = billed_cost + 1e-12"
+            " where grain = 'month' and account_id = 'acme'"
+        )
+    assert_summed("fail")
+
+
 # -- rules in order, changed, audited
 
 

@@ -37,10 +37,11 @@
 {% endmacro %}
 
 {#
-    Pre-hook, after open_increment, of a model on fct_daily_allocated_costs: the slices that it wrote
-    again since, for other rules or for another account's costs, though their delivery is the same.
+    Pre-hook, after open_increment, of a model on fct_daily_allocated_costs or its sums: the slices that
+    it wrote again since, for other rules or for another account's costs, though their delivery is the
+    same. `keeps_rows` as in open_increment.
 #}
-{% macro widen_to_rewritten(upstream) %}
+{% macro widen_to_rewritten(upstream, keeps_rows=false) %}
     {%- if execute and flags.WHICH in ('run', 'build') -%}
     insert into {{ changed_slices() }} (account_id, usage_date, billing_period, delivery_id)
     select slices.account_id, slices.usage_date, slices.billing_period, slices.delivery_id
@@ -55,6 +56,6 @@
         slices.model = '{{ upstream }}'
         and slices.built_at > own.built_at
         and {{ is_not_yet_changed() }};
-    {{ empty_changed_days() }}
+    {{ empty_changed_days() if not keeps_rows else 'analyze ' ~ changed_slices() }}
     {%- endif -%}
 {% endmacro %}

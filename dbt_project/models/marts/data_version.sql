@@ -4,6 +4,7 @@
 -- depends_on: {{ ref('fct_costs_by_dimension') }}
 -- depends_on: {{ ref('fct_total_costs_by_dimension') }}
 -- depends_on: {{ ref('fct_daily_team_costs') }}
+-- depends_on: {{ ref('fct_team_costs') }}
 -- depends_on: {{ ref('fct_daily_resource_costs') }}
 -- depends_on: {{ ref('fct_recent_resource_costs') }}
 -- depends_on: {{ ref('fct_sku_costs') }}
