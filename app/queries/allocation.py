@@ -45,7 +45,7 @@ def compile_shares(days: DayRange, currency: str, basis: Basis) -> Statement:
         " / nullif(sum(cost), 0) as unallocated_percent"
         " from unnest(cast(:dimensions as text[])) with ordinality as dimensions (dimension, place)"
         f" left join (select parts.*, summed.cost from (select {ways}, sum({column}) as cost"
-        " from marts.fct_daily_allocated_costs"
+        " from marts.fct_daily_team_costs"
         " where billing_currency = :currency and usage_date between :first and :last"
         f" group by {ways}) as summed"
         f" cross join lateral (values {parts}) as parts (dimension, way)) as found"
@@ -68,7 +68,7 @@ def compile_by_rule(dimension: str, days: DayRange, currency: str, basis: Basis)
     DIMENSIONS[dimension]  # a name of this module, never a person's
     return Statement(
         f"select {dimension}_rule_id as rule_id, sum({METRICS[basis].column}) as cost"  # noqa: S608 - names of this module
-        " from marts.fct_daily_allocated_costs"
+        " from marts.fct_daily_team_costs"
         " where billing_currency = :currency and usage_date between :first and :last group by 1",
         (("currency", currency), ("first", days.first), ("last", days.last)),
     )

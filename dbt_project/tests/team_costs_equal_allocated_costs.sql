@@ -18,8 +18,14 @@ allocated as (
 sums_of_teams as (
     select
         team,
+        team_source,
+        team_rule_id,
         cost_center,
+        cost_center_source,
+        cost_center_rule_id,
         environment,
+        environment_source,
+        environment_rule_id,
         account_id,
         billing_currency,
         usage_date,
@@ -28,14 +34,20 @@ sums_of_teams as (
         sum(effective_cost) as effective_cost,
         sum(billed_cost) as billed_cost
     from by_team
-    group by 1, 2, 3, 4, 5, 6
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 ),
 
 sums_of_allocated as (
     select
         team,
+        team_source,
+        team_rule_id,
         cost_center,
+        cost_center_source,
+        cost_center_rule_id,
         environment,
+        environment_source,
+        environment_rule_id,
         account_id,
         billing_currency,
         usage_date,
@@ -44,7 +56,7 @@ sums_of_allocated as (
         sum(effective_cost) as effective_cost,
         sum(billed_cost) as billed_cost
     from allocated
-    group by 1, 2, 3, 4, 5, 6
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 )
 
 (select * from sums_of_teams except select * from sums_of_allocated)

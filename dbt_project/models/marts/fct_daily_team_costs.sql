@@ -12,8 +12,9 @@
     )
 }}
 
--- grain: one row per team, cost centre, environment, account, billing currency, UTC day and whether it
--- is final; what nobody bears is a row of its own, so that the sums are the whole bill
+-- grain: one row per team, cost centre and environment, the rules that found them and how, account,
+-- billing currency, UTC day and whether it is final; what nobody bears is a row of its own, so that
+-- the sums are the whole bill
 with
 
 -- a day of a billing month is final where all of its account's costs are
@@ -30,8 +31,14 @@ finality as (
 summed as (
     select
         costs.team,
+        costs.team_source,
+        costs.team_rule_id,
         costs.cost_center,
+        costs.cost_center_source,
+        costs.cost_center_rule_id,
         costs.environment,
+        costs.environment_source,
+        costs.environment_rule_id,
         costs.account_id,
         costs.billing_currency,
         costs.usage_date,
@@ -46,7 +53,7 @@ summed as (
             finality.account_id = costs.account_id
             and finality.usage_date = costs.usage_date
             and finality.billing_period = costs.billing_period
-    group by 1, 2, 3, 4, 5, 6, 7
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
 )
 
 {{ by_changed_day('summed') }}
