@@ -68,3 +68,32 @@
     {{ relation }}.{{ column }}{{ ',' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
+
+{# The days of resources that cost a rule's amount or more: day by day, as an index finds those of each. #}
+{% macro dear_resources(rules) %}
+    select found.*
+    from generate_series(
+        {{ rules }}.judged_from::timestamp,
+        (select max(newest.usage_date) from {{ ref('fct_daily_resource_costs') }} as newest)::timestamp,
+        interval '1 day'
+    ) as judged (usage_day)
+    cross join lateral (
+        select * from {{ ref('fct_daily_resource_costs') }} as every
+        where
+            every.usage_date = judged.usage_day::date
+            and every.effective_cost >= {{ rules }}.amount
+            and every.billing_currency = {{ rules }}.billing_currency
+            and every.resource_id is not null
+        offset 0
+    ) as found
+{% endmacro %}
+
+{# The thresholds that a rule on budgets is about: what no rule asks for is not worked out. #}
+{% macro crossed_thresholds(rules) %}
+    select * from {{ ref('fct_budget_thresholds') }} as thresholds
+    where
+        thresholds.crossed
+        and thresholds.period_end >= {{ rules }}.judged_from
+        and ({{ rules }}.budget_id is null or thresholds.budget_id = {{ rules }}.budget_id)
+    offset 0
+{% endmacro %}

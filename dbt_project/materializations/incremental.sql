@@ -12,6 +12,7 @@
         existing is none or not existing.is_table or should_full_refresh() or comment_of(this) != made_of
     -%}
     {%- set made = dbt.materialization_incremental_default() -%}
+    {%- do create_missing_indexes(this) -%}
     {#- in a transaction of its own: without its comment the table is only compared once more -#}
     {%- do run_query("comment on table " ~ this ~ " is '" ~ made_of ~ "'") -%}
     {{ return(made) }}
@@ -31,3 +32,19 @@
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [this.incorporate(type='table')]}) }}
 {% endmaterialization %}
+
+{# dbt creates the indexes of a new table only: a table that stays gets here what its model asks for since. #}
+{% macro create_missing_indexes(relation) %}
+    {%- set held = run_query(
+        "select string_agg(columns.attname, ',' order by keys.place)"
+        " from pg_index as held"
+        " cross join lateral unnest(held.indkey::smallint[]) with ordinality as keys (attnum, place)"
+        " inner join pg_attribute as columns"
+        " on columns.attrelid = held.indrelid and columns.attnum = keys.attnum"
+        " where held.indrelid = '" ~ relation ~ "'::regclass and held.indpred is null"
+        " group by held.indexrelid"
+    ).columns[0].values() | list -%}
+    {%- for index in config.get('indexes', []) if index.columns | join(',') not in held -%}
+        {%- do run_query(get_create_index_sql(relation, index)) -%}
+    {%- endfor -%}
+{% endmacro %}

@@ -6,11 +6,6 @@ rules as (
     where kind = 'budget'
 ),
 
-thresholds as (
-    select * from {{ ref('fct_budget_thresholds') }}
-    where crossed
-),
-
 budgets as (
     select * from {{ source('app', 'budgets') }}
 ),
@@ -92,10 +87,10 @@ select
         'owner', thresholds.owner
     )) as evidence
 from rules
-inner join thresholds
-    on
-        thresholds.period_end >= rules.judged_from
-        and (rules.budget_id is null or thresholds.budget_id = rules.budget_id)
+cross join
+    lateral (
+        {{ crossed_thresholds('rules') }}
+    ) as thresholds
 inner join budgets on budgets.id = thresholds.budget_id
 left join filters on filters.budget_id = thresholds.budget_id
 where

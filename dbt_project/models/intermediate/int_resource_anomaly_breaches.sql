@@ -42,12 +42,10 @@ dear as (
         costs.effective_cost as cost,
         freshness.state as data_state
     from rules
-    inner join {{ ref('fct_daily_resource_costs') }} as costs
-        on
-            costs.usage_date >= rules.judged_from
-            and costs.resource_id is not null
-            and costs.billing_currency = rules.billing_currency
-            and costs.effective_cost >= rules.amount
+    cross join
+        lateral (
+            {{ dear_resources('rules') }}
+        ) as costs
     inner join accounts
         on
             accounts.account_id = costs.account_id

@@ -120,6 +120,19 @@ matched as (
         select * from by_several
     ) as found
     group by 1, 2, 3, 4
+),
+
+summed as (
+    select
+        matched.rule_id,
+        matched.member,
+        matched.usage_date,
+        sum(matched.cost) as cost,
+        min({{ state_rank('freshness.state') }}) as state_rank
+    from matched
+    left join freshness
+        on freshness.account_id = matched.account_id and freshness.usage_date = matched.usage_date
+    group by 1, 2, 3
 )
 
 select
@@ -131,18 +144,15 @@ select
     rules.amount,
     rules.percent,
     rules.judged_from,
-    coalesce(rules.split_by || '=' || matched.member, 'all') as scope_key,
+    coalesce(rules.split_by || '=' || summed.member, 'all') as scope_key,
     rules.filters
     || case
         when rules.split_by is null then '{}'::jsonb
-        else jsonb_build_object(rules.split_by, jsonb_build_array(matched.member))
+        else jsonb_build_object(rules.split_by, jsonb_build_array(summed.member))
     end as scope,
-    matched.usage_date,
-    date_trunc(rules.grain, matched.usage_date)::date as period_start,
-    sum(matched.cost) as cost,
-    min({{ state_rank('freshness.state') }}) as state_rank
-from matched
-inner join rules on rules.rule_id = matched.rule_id
-left join freshness
-    on freshness.account_id = matched.account_id and freshness.usage_date = matched.usage_date
-group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+    summed.usage_date,
+    date_trunc(rules.grain, summed.usage_date)::date as period_start,
+    summed.cost,
+    summed.state_rank
+from summed
+inner join rules on rules.rule_id = summed.rule_id

@@ -5,7 +5,8 @@
         on_schema_change='append_new_columns',
         indexes=[
             {'columns': ['usage_date', 'account_id']},
-            {'columns': ['resource_id', 'account_id']}
+            {'columns': ['resource_id', 'account_id']},
+            {'columns': ['usage_date', 'effective_cost']}
         ],
         pre_hook="{{ open_increment('fct_charges') }}",
         post_hook="{{ close_increment() }}"
