@@ -22,10 +22,7 @@ _COLUMNS: Final = (
 )
 
 STANDINGS: Final = Statement(
-    # The view works out every step anew each time that it is named, so it is named once.
-    f"select {_COLUMNS} from (select every.*, max(every.period_start)"  # noqa: S608 - names of this module
-    " over (partition by every.budget_id) as newest from marts.fct_budget_status as every)"
-    " as standing where period_start = newest"
+    f"select {_COLUMNS} from marts.fct_budget_status where is_latest"  # noqa: S608 - names of this module
     " order by array_position(array['over', 'forecast_over', 'at_risk', 'on_track', 'no_data'],"
     " state), actual_share desc nulls last, lower(name)",
     (),

@@ -20,6 +20,9 @@
         scale double precision not null
     );
     create index if not exists forecasts_by_account on intermediate.forecasts (account_id, month);
+    create index if not exists forecasts_by_day on intermediate.forecasts (account_id, as_of);
+    create index if not exists forecasts_by_service
+    on intermediate.forecasts (scope, service_name, provider, month);
     create table if not exists intermediate.forecast_errors (
         series_key text not null,
         scope text not null,
@@ -62,10 +65,11 @@
 {% macro forecast_bound(said, held, sign) -%}
     case
         when {{ held }}.reach is not null
-            then {{ said }}.booked_cost + round(
-                {{ said }}.rest_cost
-                * exp({{ sign }}least({{ held }}.reach * {{ said }}.scale, 3.0))::numeric,
-                6
-            )
+            then {{ said }}.booked_cost + {{ forecast_rest_bound(said, held, sign) }}
     end
+{%- endmacro %}
+
+{# A bound of the rest alone. #}
+{% macro forecast_rest_bound(said, held, sign) -%}
+    round({{ said }}.rest_cost * exp({{ sign }}least({{ held }}.reach * {{ said }}.scale, 3.0))::numeric, 6)
 {%- endmacro %}

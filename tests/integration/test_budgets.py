@@ -308,6 +308,7 @@ def test_an_amount_counts_from_its_period_on(marts: Warehouse) -> None:
             " order by id",
             [str(budget)],
         ).fetchall()
+    assert status(marts, budget, "is_latest") == [(False,), (False,), (True,)]
     assert status(marts, budget, amounts) == [
         (date(2026, 9, 1), 200, "over"),
         (date(2026, 10, 1), 200, "over"),
@@ -400,6 +401,40 @@ def test_a_gap_and_a_restated_day_are_seen(marts: Warehouse) -> None:
     assert status(marts, budget, "actual_cost, breach_date, state") == [
         (110, date(2026, 11, 12), "over")
     ]
+
+
+def test_what_builds_keep_of_a_budgets_days_is_their_sum(marts: Warehouse) -> None:
+    """A new budget, a restated day, one without its costs; the check finds a cent too much."""
+
+    def checked() -> str:
+        name = "budget_sums_equal_days"
+        return marts.dbt("test", "--select", name)[name]
+
+    budget = add(marts, "kept", "100", filters={"sub_account_id": ["batch"]}, starts_on=FIRST)
+    kept = f"budget_id = {budget}"
+    build(marts)
+    days = DayRange(date(2026, 11, 3), date(2026, 11, 4))
+    restated = charge(days.first, "70", service_name="Compute", sub_account_id="batch")
+    rows = [*bill(days.first)[:2], restated, *bill(days.last)[:2]]
+    deliver(marts, days, "acme", rows)
+    build(marts)
+    assert checked() == "pass"
+    everything = f"select * from marts.fct_budget_status where {kept}"
+    before = marts.ask(everything)
+    found = marts.ask(
+        "select usage_date, cost from intermediate.budget_day_sums"
+        f" where {kept} and usage_date between '2026-11-02' and '2026-11-05' order by 1",
+        "dbt",
+    )
+    assert found == [(date(2026, 11, 2), 10), (days.first, 70), (date(2026, 11, 5), 10)]
+    with marts.database.connect("dbt", autocommit=True) as conn:
+        conn.execute(f"update intermediate.budget_day_sums set cost = cost + 0.01 where {kept}")
+        assert checked() == "fail"
+        conn.execute(f"update intermediate.budget_day_sums set cost = cost - 0.01 where {kept}")
+    deliver(marts, days, "acme", [each for day in days for each in bill(day)])
+    build(marts)
+    assert marts.ask(everything) != before
+    assert checked() == "pass"
 
 
 def test_a_removed_budget_is_gone_and_its_name_free(marts: Warehouse) -> None:

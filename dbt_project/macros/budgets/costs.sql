@@ -1,20 +1,7 @@
 {#
-    Grain of both: one row per active budget, provider, account, UTC day and billing currency with
-    costs in scope. What was summed by builds is read where it is needed; what was entered since the
-    last build is summed once.
+    Grain: one row per active budget, provider, account, UTC day and billing currency with costs in
+    the scope of a budget that was entered since the last build
 #}
-{% macro budget_costs() %}
-    select days.*
-    from (
-        select * from {{ ref('int_budget_days') }}
-        union all
-        select * from {{ ref('int_budget_allocated_days') }}
-    ) as days
-    inner join {{ source('app', 'budgets') }} as active on active.id = days.budget_id and active.is_active
-    union all
-    select * from budget_costs_not_yet_built
-{% endmacro %}
-
 {% macro budget_costs_not_yet_built() %}
     with
 
@@ -50,27 +37,62 @@
 {% endmacro %}
 
 {#
-    Grain: one row per active budget, account and month (`usage_date` null), and one per active
-    budget, billing currency and UTC day (`account_id` null): all that most steps need, in one pass
+    What all budgets are read from, whether a build summed them or not: their days over all accounts,
+    and the months of their accounts. See create_budget_tables.
 #}
-{% macro budget_sums() %}
+{% macro budget_costs() %}
+day_sums_not_yet_built as materialized (
     select
-        costs.budget_id,
-        costs.account_id,
-        costs.month,
-        costs.billing_currency,
-        costs.usage_date,
-        sum(costs.cost) as cost,
-        bool_or(costs.cost <> costs.effective_cost) as differs
-    from (
-        select
-            every.*,
-            date_trunc('month', every.usage_date::timestamp)::date as month
-        from budget_costs as every
-    ) as costs
-    group by
-        grouping sets (
-            (costs.budget_id, costs.account_id, costs.month),
-            (costs.budget_id, costs.billing_currency, costs.usage_date)
-        )
+        days.budget_id,
+        days.usage_date,
+        days.billing_currency,
+        sum(days.cost) as cost
+    from budget_costs_not_yet_built as days
+    group by days.budget_id, days.usage_date, days.billing_currency
+),
+
+account_months_not_yet_built as materialized (
+    select
+        days.budget_id,
+        date_trunc('month', days.usage_date::timestamp)::date as month,
+        days.account_id,
+        bool_or(days.cost <> days.effective_cost) as differs
+    from budget_costs_not_yet_built as days
+    group by days.budget_id, date_trunc('month', days.usage_date::timestamp), days.account_id
+),
+
+budget_day_sums as not materialized (
+    select
+        built.budget_id,
+        built.usage_date,
+        built.billing_currency,
+        built.cost
+    from intermediate.budget_day_sums as built
+    union all
+    select * from day_sums_not_yet_built
+),
+
+budget_account_months as not materialized (
+    select
+        built.budget_id,
+        built.month,
+        built.account_id,
+        built.differs
+    from intermediate.budget_account_months as built
+    union all
+    select * from account_months_not_yet_built
+)
+{% endmacro %}
+
+{# Days of a row of budget_periods with costs in the budget's currency, and what they sum up to. #}
+{% macro budget_burns(period) %}
+    select
+        days.usage_date,
+        days.cost,
+        sum(days.cost) over (order by days.usage_date) as cumulative_cost
+    from budget_day_sums as days
+    where
+        days.budget_id = {{ period }}.budget_id
+        and days.billing_currency = {{ period }}.billing_currency
+        and days.usage_date between {{ period }}.period_start and {{ period }}.period_end
 {% endmacro %}

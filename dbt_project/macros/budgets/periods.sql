@@ -26,7 +26,8 @@
         select
             spans.*,
             begun::date as period_start,
-            (begun + spans.length)::date - 1 as period_end
+            (begun + spans.length)::date - 1 as period_end,
+            begun + spans.length > least(spans.ends_on, '{{ var("today") }}'::date)::timestamp as is_latest
         from spans
         cross join
             generate_series(
@@ -46,6 +47,7 @@
         periods.billing_currency,
         periods.cost_type,
         periods.filters,
+        periods.is_latest,
         standing.amount as budget_amount
     from periods
     cross join lateral (

@@ -1,13 +1,29 @@
 {#
-    What budgets are held against. A budget's costs are kept per day (int_budget_days, and for teams,
-    cost centres and environments, which rules may move, int_budget_allocated_days), so that a view
-    over years of them is quick; a budget that was entered since the last build is summed when
-    it is looked at. `built_budgets` tells one kind from the other.
+    What budgets are held against. A budget's costs are kept per account and day (int_budget_days, and
+    for teams, cost centres and environments, which rules may move, int_budget_allocated_days), and of
+    these, in the same transaction, what most questions ask: their sums over all accounts per day
+    (`budget_day_sums`), and which accounts had any in a month (`budget_account_months`; `differs`
+    where they are billed otherwise than they are used). A budget that was entered since the last
+    build is summed when it is looked at. `built_budgets` tells one kind from the other.
 #}
 {% macro create_budget_tables() %}
     create table if not exists intermediate.built_budgets (
         budget_id bigint primary key,
         built_at timestamp with time zone not null default clock_timestamp()
+    );
+    create table if not exists intermediate.budget_day_sums (
+        budget_id bigint not null,
+        usage_date date not null,
+        billing_currency text not null,
+        cost numeric not null,
+        primary key (budget_id, usage_date, billing_currency)
+    );
+    create table if not exists intermediate.budget_account_months (
+        budget_id bigint not null,
+        month date not null,
+        account_id text not null,
+        differs boolean not null,
+        primary key (budget_id, month, account_id)
     );
 {% endmacro %}
 
@@ -121,6 +137,81 @@
     {%- endif -%}
 {% endmacro %}
 
+{#
+    Post-hook, after close_increment: sum the changed days again over all accounts, and the changed
+    accounts' months; of new budgets all of them.
+#}
+{% macro sum_budget_days() %}
+    {%- if execute and flags.WHICH in ('run', 'build') -%}
+    {%- set mart = this.identifier %}
+    create temporary table {{ mart }}__dates on commit drop as
+    select distinct seen.id as budget_id, changed.usage_date
+    from {{ seen_budgets() }} as seen
+    cross join {{ changed_slices() }} as changed
+    where not seen.is_new;
+    create temporary table {{ mart }}__months on commit drop as
+    select distinct
+        seen.id as budget_id,
+        changed.account_id,
+        date_trunc('month', changed.usage_date::timestamp)::date as month
+    from {{ seen_budgets() }} as seen
+    cross join {{ changed_slices() }} as changed
+    where not seen.is_new;
+    analyze {{ mart }}__dates;
+    analyze {{ mart }}__months;
+    {%- for table in ['budget_day_sums', 'budget_account_months'] %}
+    delete from intermediate.{{ table }} as summed
+    using {{ seen_budgets() }} as seen
+    where seen.is_new and summed.budget_id = seen.id;
+    {%- endfor %}
+    delete from intermediate.budget_day_sums as summed
+    using {{ mart }}__dates as dates
+    where summed.budget_id = dates.budget_id and summed.usage_date = dates.usage_date;
+    delete from intermediate.budget_account_months as summed
+    using {{ mart }}__months as months
+    where
+        summed.budget_id = months.budget_id and summed.month = months.month
+        and summed.account_id = months.account_id;
+    insert into intermediate.budget_day_sums (budget_id, usage_date, billing_currency, cost)
+    select days.budget_id, days.usage_date, days.billing_currency, sum(days.cost)
+    from {{ this }} as days
+    inner join {{ seen_budgets() }} as seen on seen.is_new and seen.id = days.budget_id
+    group by 1, 2, 3
+    union all
+    select dates.budget_id, dates.usage_date, found.billing_currency, found.cost
+    from {{ mart }}__dates as dates
+    cross join lateral (
+        select days.billing_currency, sum(days.cost) as cost
+        from {{ this }} as days
+        where days.budget_id = dates.budget_id and days.usage_date = dates.usage_date
+        group by 1
+        offset 0
+    ) as found;
+    insert into intermediate.budget_account_months (budget_id, month, account_id, differs)
+    select
+        days.budget_id,
+        date_trunc('month', days.usage_date::timestamp)::date,
+        days.account_id,
+        bool_or(days.cost <> days.effective_cost)
+    from {{ this }} as days
+    inner join {{ seen_budgets() }} as seen on seen.is_new and seen.id = days.budget_id
+    group by 1, 2, 3
+    union all
+    select months.budget_id, months.month, months.account_id, found.differs
+    from {{ mart }}__months as months
+    cross join lateral (
+        select bool_or(days.cost <> days.effective_cost) as differs
+        from {{ this }} as days
+        where
+            days.budget_id = months.budget_id and days.account_id = months.account_id
+            and days.usage_date >= months.month
+            and days.usage_date < months.month + interval '1 month'
+        having count(*) > 0
+        offset 0
+    ) as found
+    {%- endif -%}
+{% endmacro %}
+
 {# Post-hook: remember that they are summed up to now. #}
 {% macro close_budgets() %}
     {%- if execute -%}
@@ -131,50 +222,33 @@
     do $$ begin
         if exists (select from {{ seen_budgets() }} where is_new) then
             analyze {{ this }};
+            analyze intermediate.budget_day_sums;
+            analyze intermediate.budget_account_months;
         end if;
     end $$
     {%- endif -%}
 {% endmacro %}
 
 {#
-    What the marts on budgets are made of, as CTEs: each step is worked out once in a mart's query.
-    As views on views the same takes twenty times as long, since a view is worked out wherever it
-    is named, and so is an ephemeral model.
+    What the marts on budgets are made of, as CTEs that are worked out for what is asked: all but what
+    was entered since the last build, which is summed once.
 #}
 {% macro budget_steps() %}
 budget_costs_not_yet_built as materialized (
     {{ budget_costs_not_yet_built() }}
 ),
 
-budget_costs as not materialized (
-    {{ budget_costs() }}
+{{ budget_costs() }},
+
+budget_services as materialized (
+    {{ budget_services() }}
 ),
 
-budget_sums as materialized (
-    {{ budget_sums() }}
-),
-
-budget_periods as (
+budget_periods as not materialized (
     {{ budget_periods() }}
 ),
 
-budget_accounts as (
-    {{ budget_accounts() }}
-),
-
-budget_burns as (
-    {{ budget_burns() }}
-),
-
-budget_standings as (
+budget_standings as not materialized (
     {{ budget_standings() }}
-),
-
-budget_forecasts as (
-    {{ budget_forecasts() }}
-),
-
-budget_projections as (
-    {{ budget_projections() }}
 )
 {% endmacro %}

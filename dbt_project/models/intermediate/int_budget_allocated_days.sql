@@ -9,7 +9,7 @@
             "{{ widen_to_rewritten('fct_daily_allocated_costs') }}",
             "{{ open_budgets(allocated=true) }}"
         ],
-        post_hook=["{{ close_increment() }}", "{{ close_budgets() }}"]
+        post_hook=["{{ close_increment() }}", "{{ sum_budget_days() }}", "{{ close_budgets() }}"]
     )
 }}
 

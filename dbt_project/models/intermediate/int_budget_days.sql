@@ -5,7 +5,7 @@
         on_schema_change='append_new_columns',
         indexes=[{'columns': ['account_id', 'usage_date']}, {'columns': ['budget_id', 'usage_date']}],
         pre_hook=["{{ open_increment('fct_daily_costs') }}", "{{ open_budgets() }}"],
-        post_hook=["{{ close_increment() }}", "{{ close_budgets() }}"]
+        post_hook=["{{ close_increment() }}", "{{ sum_budget_days() }}", "{{ close_budgets() }}"]
     )
 }}
 

@@ -1,17 +1,12 @@
 {{ config(materialized='view') }}
 
 -- grain: one row per active budget, period and UTC day from its first to the last that was delivered
+-- depends_on: {{ ref('fct_forecasts') }}
+-- depends_on: {{ ref('int_budget_days') }}
+-- depends_on: {{ ref('int_budget_allocated_days') }}
 with
 
 {{ budget_steps() }},
-
-standings as (
-    select * from budget_standings
-),
-
-burns as (
-    select * from budget_burns
-),
 
 days as (
     select
@@ -23,7 +18,7 @@ days as (
         day::date as usage_date,
         (day::date - standings.period_start + 1)::numeric
         / (standings.period_end - standings.period_start + 1) as elapsed
-    from standings
+    from budget_standings as standings
     cross join
         generate_series(
             standings.period_start::timestamp, standings.data_through::timestamp, interval '1 day'
@@ -44,8 +39,8 @@ select
     round(days.budget_amount * days.elapsed, 6) as even_cost,
     coalesce(days.usage_date <= days.settled_through, false) as is_settled
 from days
-left join burns
+left join budget_day_sums as burns
     on
         burns.budget_id = days.budget_id
-        and burns.period_start = days.period_start
+        and burns.billing_currency = days.billing_currency
         and burns.usage_date = days.usage_date

@@ -1,38 +1,12 @@
 {{ config(materialized='view') }}
 
 -- grain: one row per active budget and period that has begun
+-- depends_on: {{ ref('fct_forecasts') }}
+-- depends_on: {{ ref('int_budget_days') }}
+-- depends_on: {{ ref('int_budget_allocated_days') }}
 with
 
 {{ budget_steps() }},
-
-standings as (
-    select * from budget_standings
-),
-
-forecasts as (
-    select
-        projections.budget_id,
-        projections.period_start,
-        sum(projections.cost_to_come) as cost_to_come,
-        -- bounds of more than one series or month do not add up
-        case when sum(projections.series) = 1 then sum(projections.lower_to_come) end as lower_to_come,
-        case when sum(projections.series) = 1 then sum(projections.upper_to_come) end as upper_to_come
-    from budget_projections as projections
-    group by projections.budget_id, projections.period_start
-),
-
-breaches as (
-    select
-        projections.budget_id,
-        projections.period_start,
-        min({{ projected_day('projections', 'standings.budget_amount') }}) as breach_date
-    from budget_projections as projections
-    inner join standings
-        on
-            standings.budget_id = projections.budget_id
-            and standings.period_start = projections.period_start
-    group by projections.budget_id, projections.period_start
-),
 
 measured as (
     select
@@ -50,23 +24,27 @@ measured as (
         standings.forecast_through = standings.period_end as is_forecast_whole,
         coalesce(forecasts.cost_to_come, 0) as cost_to_come,
         case
-            when forecasts.budget_id is null then standings.actual_cost
+            when forecasts.months = 0 then standings.actual_cost
             else standings.actual_cost + forecasts.lower_to_come
         end as lower_cost,
         case
-            when forecasts.budget_id is null then standings.actual_cost
+            when forecasts.months = 0 then standings.actual_cost
             else standings.actual_cost + forecasts.upper_to_come
         end as upper_cost,
-        breaches.breach_date as forecast_breach_date
-    from standings
-    left join forecasts
-        on
-            forecasts.budget_id = standings.budget_id
-            and forecasts.period_start = standings.period_start
-    left join breaches
-        on
-            breaches.budget_id = standings.budget_id
-            and breaches.period_start = standings.period_start
+        forecasts.breach_date as forecast_breach_date
+    from budget_standings as standings
+    cross join lateral (
+        select
+            count(*) as months,
+            sum(projections.cost_to_come) as cost_to_come,
+            -- bounds of more than one series or month do not add up
+            case when sum(projections.series) = 1 then sum(projections.lower_to_come) end as lower_to_come,
+            case when sum(projections.series) = 1 then sum(projections.upper_to_come) end as upper_to_come,
+            min({{ projected_day('projections', 'standings.budget_amount') }}) as breach_date
+        from (
+            {{ budget_projections('standings') }}
+        ) as projections
+    ) as forecasts
 ),
 
 paced as (
@@ -87,6 +65,7 @@ select
     paced.cost_type,
     paced.filters,
     paced.budget_amount,
+    paced.is_latest,
 
     -- what is known
     paced.data_through,
