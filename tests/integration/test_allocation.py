@@ -270,7 +270,7 @@ def test_sums_by_who_bears_them_follow_rules_and_bills(marts: Warehouse) -> None
     assert rows() != before != []
     assert marts.ask("select distinct team from marts.fct_team_costs") == [("everybody",)]
     assert_summed("pass")
-    deliver(marts, "acme", [tagged(D1, "5", None)], DayRange(D1, D1))
+    deliver(marts, "acme", [*bill(D1), tagged(D1, "5", None)], DayRange(D1, D1))
     build(marts)
     marts.build("--select", *SUMS)
     increments = rows()
