@@ -127,7 +127,7 @@ def compile_by_day(query: CostQuery, *more: str) -> Statement:
 
 
 def _rolled(query: CostQuery, dimension: str | None, table: str) -> Statement:
-    """Return the statement of sums by period; `dimension`, where a table has several, is of them."""
+    """Return the statement of sums by period, of a dimension where the table has several."""
     parameters: dict[str, Any] = {"currency": query.currency}
     conditions = [
         rollups.condition(query.days, query.grain, dimension, parameters),
