@@ -217,6 +217,7 @@ class _Dagster(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Dagster]]:
+    _Dagster.asked.clear()
     server = http.server.HTTPServer(("127.0.0.1", 0), _Dagster)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("ASTRAEUS_DAGSTER_URL", f"http://127.0.0.1:{server.server_port}")

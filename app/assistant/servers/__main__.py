@@ -23,7 +23,6 @@ from astraeus_pipeline.errors import AstraeusError, ConfigError
 
 def main(arguments: list[str]) -> int:
     """Serve until the client goes; return the exit code."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         _serve(*arguments)
     except AstraeusError as error:
@@ -91,4 +90,6 @@ async def _over_stdio(name: Server, who: Callable[[], Scope]) -> None:
 
 
 if __name__ == "__main__":
+    # Of the process, not of `main`, which tests call in theirs.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     sys.exit(main(sys.argv[1:]))
