@@ -6,7 +6,7 @@ import hmac
 from functools import cache
 from typing import Any, Final
 
-import httpx
+import httpx2
 import structlog
 from anyio import to_thread
 from authlib.common.errors import AuthlibBaseError
@@ -36,7 +36,7 @@ async def start(request: Request) -> Response:
     request.session["next"] = safe_next(request.query_params.get("next"))
     try:
         answer: Response = await _client().authorize_redirect(request, _callback_address(request))
-    except (AuthlibBaseError, httpx.HTTPError, ValueError) as error:
+    except (AuthlibBaseError, httpx2.HTTPError, ValueError) as error:
         return _failed(request, error)
     return answer
 
@@ -49,7 +49,7 @@ async def callback(request: Request) -> Response:
     try:
         told = (await _client().authorize_access_token(request))["userinfo"]
         issuer, subject = str(told["iss"]), str(told["sub"])
-    except (AuthlibBaseError, JoseError, httpx.HTTPError, ValueError, KeyError) as error:
+    except (AuthlibBaseError, JoseError, httpx2.HTTPError, ValueError, KeyError) as error:
         return _failed(request, error)
     request.session.clear()
     visitor = routes.visitor_of(request)
@@ -133,5 +133,5 @@ def _failed(request: Request, error: Exception) -> Response:
         request,
         "That did not work",
         "The issuer did not confirm who you are. Try again; if it stays so, ask an administrator.",
-        502 if isinstance(error, httpx.HTTPError) else 403,
+        502 if isinstance(error, httpx2.HTTPError) else 403,
     )
