@@ -208,6 +208,7 @@ class _Routed(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        # LangChain's class demands it; each call is handed to the model that the router chose.
         raise NotImplementedError("the router chooses the model")
 
 

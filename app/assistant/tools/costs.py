@@ -55,9 +55,9 @@ def get_costs(
     metrics: Metrics = ["billed"],  # noqa: B006 - copied by the model of the arguments
     start: Start = None,
     end: End = None,
-    group_by: GroupBy = [],  # noqa: B006
+    group_by: GroupBy = [],  # noqa: B006 - copied by the model of the arguments
     grain: Grain | None = None,
-    filters: Filters = [],  # noqa: B006
+    filters: Filters = [],  # noqa: B006 - copied by the model of the arguments
     tag_key: TagKey = None,
     compare_to: Comparison = "none",
     currency: Currency = None,
@@ -138,7 +138,7 @@ def explain_change(
     compare_start: Annotated[date | None, Field(description="First day before")] = None,
     compare_end: Annotated[date | None, Field(description="Day after the last before")] = None,
     metric: MetricName = "billed",
-    filters: Filters = [],  # noqa: B006
+    filters: Filters = [],  # noqa: B006 - copied by the model of the arguments
     by_service: Annotated[bool, Field(description="Tell drivers of each service apart")] = False,
     currency: Currency = None,
     limit: Limit = 50,

@@ -139,13 +139,13 @@ def describe_metric(
 def get_resources(
     status: Annotated[str, Field(description=", ".join(resources.STATUSES))] = "Active",
     providers: Texts = [],  # noqa: B006 - copied by the model of the arguments
-    account_ids: Texts = [],  # noqa: B006
-    types: Texts = [],  # noqa: B006
-    regions: Texts = [],  # noqa: B006
-    tag_keys: Annotated[list[str], Field(max_length=20, description="All must be there")] = [],  # noqa: B006
+    account_ids: Texts = [],  # noqa: B006 - copied by the model of the arguments
+    types: Texts = [],  # noqa: B006 - copied by the model of the arguments
+    regions: Texts = [],  # noqa: B006 - copied by the model of the arguments
+    tag_keys: Annotated[list[str], Field(max_length=20, description="All must be there")] = [],  # noqa: B006 - copied by the model of the arguments
     words: Annotated[
         list[str], Field(max_length=10, description="All in name, id, type, size or tags")
-    ] = [],  # noqa: B006
+    ] = [],  # noqa: B006 - copied by the model of the arguments
     start: Start = None,
     end: End = None,
     metric: MetricName = "billed",
