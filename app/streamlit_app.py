@@ -38,6 +38,7 @@ pages = st.navigation(
             st.Page("views/costs.py", title="Costs", icon=":material/bar_chart:"),
             st.Page("views/resources.py", title="Resources", icon=":material/dns:"),
             st.Page("views/trace.py", title="Trace", icon=":material/account_tree:"),
+            st.Page("views/chat.py", title="Chat", icon=":material/forum:"),
         ],
         "Manage": [
             st.Page(

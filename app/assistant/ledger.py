@@ -19,7 +19,7 @@ from app.assistant.models import Candidate
 from app.assistant.policy import Policy
 from app.records.connect import as_app
 from astraeus_pipeline.warehouse import chat_messages
-from astraeus_pipeline.warehouse.chat_messages import Status
+from astraeus_pipeline.warehouse.chat_messages import Message, Status
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
@@ -229,6 +229,20 @@ class Ledger:
         with self._connect() as conn:
             begun = chat_messages.begin(conn, email, session_id, question, account_context or {})
         return Turn(begun.message_id, begun.user_id, session_id)
+
+    def resume(self, email: str, message: Message, *, is_approved: bool) -> tuple[Turn, str]:
+        """Let an answer that waits for an approval go on; return it and its question.
+
+        Raises: ConfigError where it does not wait any more, or another answer runs; DatabaseError.
+        """
+        with self._connect() as conn:
+            begun, session_id, question = chat_messages.resume(
+                conn, email, message.id, is_approved=is_approved
+            )
+        made = [
+            Attempt.model_validate(each, strict=False) for each in message.usage.get("attempts", ())
+        ]
+        return Turn(begun.message_id, begun.user_id, session_id, made), question
 
     def record(self, turn: Turn, attempt: Attempt) -> None:
         """Keep a call of a model. Raises: DatabaseError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, Final
@@ -78,3 +78,13 @@ def safe(text: str) -> str:
 def spell(value: Any) -> str:
     """Spell an amount exactly; nothing for None."""
     return "" if value is None else money.plain(value)
+
+
+def rows_csv(rows: Sequence[Mapping[str, Any]], unit: Mapping[str, str]) -> str:
+    """Return a tool's rows as CSV with the unit in each heading; amounts unrounded."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer.writerow([f"{name} ({unit[name]})" if name in unit else name for name in columns])
+    writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
+    return out.getvalue()

@@ -101,6 +101,44 @@ def begin(
     return Begun(UUID(str(row[0])), user_id)
 
 
+def resume(
+    conn: psycopg.Connection, email: str, message_id: UUID, *, is_approved: bool
+) -> tuple[Begun, UUID, str]:
+    """Let an answer that waits for an approval go on; return it, its thread and its question.
+
+    Raises: ConfigError where none waits under this id that is the person's, or another one runs.
+    """
+    with conn.transaction():
+        user_id = _person(conn, email)
+        running = conn.execute(
+            "select 1 from app.chat_messages where user_id = %s and status = 'running'", [user_id]
+        ).fetchone()
+        if running is not None:
+            raise ConfigError(
+                "Your last question is still being answered.", hint="Wait for it, or stop it."
+            )
+        row = conn.execute(
+            "update app.chat_messages as answer set status = 'running', finished_at = null,"
+            # counted anew: it may have waited for longer than an answer may take
+            " created_at = clock_timestamp()"
+            " where id = %s and user_id = %s and status = 'awaiting_approval'"
+            " and not exists (select 1 from app.chat_messages as later"
+            " where later.session_id = answer.session_id"
+            " and later.created_at > answer.created_at)"
+            " returning session_id, (select asked.content from app.chat_messages as asked"
+            " where asked.session_id = answer.session_id and asked.role = 'user'"
+            " order by asked.created_at desc limit 1)",
+            [message_id, user_id],
+        ).fetchone()
+        if row is None:
+            raise ConfigError(
+                "Nothing waits for this approval any more.", hint="Ask for it once more."
+            )
+        action = "chat.approved" if is_approved else "chat.rejected"
+        audit.note(conn, email, action, str(message_id), thread=str(row[0]))
+    return Begun(message_id, user_id), UUID(str(row[0])), str(row[1])
+
+
 def add_attempt(conn: psycopg.Connection, message_id: UUID, attempt: Mapping[str, Any]) -> None:
     """Add a call of a model to an answer; its keys are columns of app.chat_attempts."""
     conn.execute(

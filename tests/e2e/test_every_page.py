@@ -25,6 +25,7 @@ PAGES = {
     "/costs": "Costs",
     "/resources": "Resources",
     "/trace": "Trace",
+    "/chat": "Chat",
     "/budgets": "Budgets and alerts",
     "/accounts": "Accounts",
 }
@@ -33,7 +34,7 @@ FOR_ADMINISTRATORS = {"/admin": "Administration"}
 BEFORE_ANY_COST = "No costs have been ingested yet"
 WIDTHS = (420, 1024, 1440)
 NARROW = 768  # up to here the sidebar is closed until it is asked for
-WITHOUT_FIGURES = ("/", "/costs", "/resources", "/trace")
+WITHOUT_FIGURES = ("/", "/costs", "/resources", "/trace", "/chat")
 
 
 @pytest.fixture(scope="module")

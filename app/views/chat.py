@@ -1,0 +1,52 @@
+"""Chat: questions in plain words, answered with figures that can be checked; else by forms."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.assistant import turn
+from app.components import access, chat_thread, header, links, states, tool_form
+from app.components.scope import Scope
+
+_WORDS = "In words"
+_FORM = "By form"
+_SENTENCE = (
+    "Answers are about all that you may see: the filters of the sidebar do not bound them."
+    " Every number is checked against the data."
+)
+
+
+def page(scope: Scope) -> None:
+    """Draw the page."""
+    who = access.page_for("read")
+    header.draw("Chat", scope, _SENTENCE)
+    desk = None
+    with states.guarded("The assistant"):
+        desk = turn.desk()
+    if desk is None or not desk.is_open:
+        st.info(
+            "No model provider has a key, so nothing is answered in words. The same questions can"
+            " be asked by form. For words, set OPENAI\\_API\\_KEY, ANTHROPIC\\_API\\_KEY,"
+            " GOOGLE\\_API\\_KEY or ASTRAEUS\\_LLM\\_COMPATIBLE\\_URL and start the app anew.",
+            icon=":material/key_off:",
+        )
+    elif not who.may("chat"):
+        st.info(
+            f"Your role ({who.role_name}) may ask by form, not in words.", icon=":material/lock:"
+        )
+        desk = None
+    else:
+        how = st.segmented_control(
+            "Ask", [_WORDS, _FORM], default=_WORDS, key="ask", bind="query-params", required=True
+        )
+        links.check({"ask": [str(how)]})
+        if how == _WORDS:
+            chat_thread.draw(scope, who, desk)
+            return
+    with states.guarded("The form"):
+        tool_form.draw(scope)
+    links.warn()
+
+
+if (scope_now := st.session_state.get("scope")) is not None:
+    page(scope_now)
