@@ -82,7 +82,7 @@ def is_cut(metadata: Mapping[str, Any]) -> bool:
     """Whether a model says that it was stopped at the greatest length of an answer."""
     reason = metadata.get("finish_reason") or metadata.get("stop_reason") or ""
     if not reason and isinstance(metadata.get("incomplete_details"), Mapping):
-        return metadata["incomplete_details"].get("reason") == "max_output_tokens"
+        return bool(metadata["incomplete_details"].get("reason") == "max_output_tokens")
     return str(reason).lower() in _CUT
 
 
@@ -102,8 +102,9 @@ def receipt(result: ToolResult) -> str | None:
 def bars(result: ToolResult) -> tuple[str, str, str, list[tuple[str, Decimal]]] | None:
     """Return what of a result a small chart can show: label column, value column, unit, points.
 
-    The first numeric column with a unit, in the unit of the first row alone: currencies do not
-    share an axis. None where there are not two points, or names stand for several rows.
+    The first column of money, else the first with a unit, in the unit of the first row alone:
+    currencies do not share an axis. None where there are not two points, or names stand for
+    several rows.
     """
     label = next((name for name in ("period", "usage_date") if _has(result, name, date)), None)
     label = label or _first(
@@ -111,11 +112,12 @@ def bars(result: ToolResult) -> tuple[str, str, str, list[tuple[str, Decimal]]] 
         for name in (result.rows[0] if result.rows else {})
         if name not in ("billing_currency", "unit", "state") and _has(result, name, str)
     )
-    value = _first(
+    figures = [
         name
         for name in (result.rows[0] if result.rows else {})
         if name in result.unit and name != "rank" and _has(result, name, Decimal | int)
-    )
+    ]
+    value = _first(sorted(figures, key=lambda name: not is_money(result.unit[name])))
     if label is None or value is None:
         return None
     unit = unit_of(result, result.rows[0], value)
@@ -130,6 +132,31 @@ def bars(result: ToolResult) -> tuple[str, str, str, list[tuple[str, Decimal]]] 
     if len(points) < 2 or len(set(names)) < len(names):
         return None
     return label, value, unit, points
+
+
+def columns(result: ToolResult) -> list[str]:
+    """Return the columns that have anything in them: rank, names, money, other figures, the rest.
+
+    A thread that is opened again has lost the order in which the tool put them.
+    """
+    names = dict.fromkeys(name for row in result.rows for name in row)
+    kept = [name for name in names if any(row.get(name) is not None for row in result.rows)]
+    if "billing_currency" in kept and "billing_currency" not in result.unit.values():
+        kept.remove("billing_currency")  # each heading names its own
+    return sorted(kept, key=lambda name: _place(result, name))
+
+
+def is_money(unit: str) -> bool:
+    """Whether a unit is a currency, or that of each row."""
+    return unit == "billing_currency" or (len(unit) == 3 and unit.isupper())
+
+
+def _place(result: ToolResult, name: str) -> int:
+    if name == "rank":
+        return 0
+    if name in result.unit:
+        return 2 if is_money(result.unit[name]) else 3
+    return 1 if name != "billing_currency" and _has(result, name, str | date) else 4
 
 
 def unit_of(result: ToolResult, row: Mapping[str, Cell], column: str) -> str:

@@ -89,22 +89,21 @@ def _chart(result: ToolResult, key: str) -> None:
         for name, amount in shown
     ]
     shade = palette.slots(charts.theme())[0]
-    is_money = len(unit) == 3 and unit.isupper()
-    axis = charts.money_axis(unit) if is_money else alt.Axis(tickCount=5, domain=False)
-    amount = alt.X("amount:Q", title=None, axis=axis)
-    names = alt.Y(
+    axis = charts.money_axis(unit) if render.is_money(unit) else alt.Axis(tickCount=5, domain=False)
+    amounts: Any = alt.X("amount:Q", title=None, axis=axis)
+    names: Any = alt.Y(
         "name:N", title=None, sort=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False)
     )
     height = 26 * len(rows) + 30
     if is_time:
-        amount = alt.Y("amount:Q", title=None, axis=axis)
+        amounts = alt.Y("amount:Q", title=None, axis=axis)
         names = alt.X(
             "name:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False)
         )
         height = 180
     bar = drawing.chart("bars").mark_bar(color=shade, cornerRadius=2)
     drawn = bar.encode(
-        amount,
+        amounts,
         names,
         tooltip=[alt.Tooltip("name:N", title=""), alt.Tooltip("text:N", title=_words(value))],
     )
@@ -121,11 +120,7 @@ def _chart(result: ToolResult, key: str) -> None:
 
 
 def _table(result: ToolResult, key: str) -> None:
-    columns = [
-        name
-        for name in dict.fromkeys(name for row in result.rows for name in row)
-        if any(row.get(name) is not None for row in result.rows)
-    ]
+    columns = render.columns(result)
     if len(result.rows) <= _AS_TEXT:
         st.table(
             [
@@ -230,8 +225,7 @@ def _text(row: Mapping[str, Cell], name: str, result: ToolResult) -> str:
 
 def _figure(value: Decimal, unit: str, *, bare: bool = False) -> str:
     """Spell a figure, `bare` under a heading that has the unit; amounts of money in cents."""
-    is_money = len(unit) == 3 and unit.isupper()
-    if is_money:
+    if render.is_money(unit):
         return f"{value:,.2f}" if bare else f"{value:,.2f} {unit}"
     spelled = f"{value:,}" if value == value.to_integral_value() else f"{value:,.2f}"
     return spelled if bare or not unit else f"{spelled} {unit}"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from app.assistant.render import bars, inert, is_cut, receipt, rendered
+from app.assistant.render import bars, columns, inert, is_cut, receipt, rendered
 from app.assistant.tools.contract import ToolResult
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -80,6 +80,17 @@ def test_a_chart_has_one_unit_and_names_once() -> None:
     twice = [{"service": "A", "cost": "1"}, {"service": "A", "cost": "2"}]
     assert bars(result(rows=twice, unit={"cost": "USD"})) is None
     assert bars(result(rows=[])) is None
+
+
+def test_a_table_has_its_columns_in_one_order_however_they_were_kept() -> None:
+    row = {"share_pct": "50", "is_final": False, "cost": "1", "service": "A", "rank": 1, "x": None}
+    unit = {"share_pct": "%", "cost": "USD"}
+    assert columns(result(rows=[row | {"billing_currency": "USD"}], unit=unit)) == [
+        *("rank", "service", "cost", "share_pct", "is_final")
+    ]
+    two = [row | {"service": "B", "cost": "2"}, row]
+    found = bars(result(rows=two, unit=unit))
+    assert found is not None and found[1:3] == ("cost", "USD")
 
 
 def test_only_a_result_says_that_something_was_done() -> None:
