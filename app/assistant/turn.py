@@ -148,8 +148,9 @@ class Running:
             await asyncio.to_thread(self._close, ledger, status, error)
         except AstraeusError as failed:
             status, error = "failed", str(failed)
-        finally:
-            self.tell(Closed(status, error))
+        except Exception as failed:  # noqa: BLE001 - who reads must be told that it has ended
+            status, error = "failed", self._unforeseen(failed)
+        self.tell(Closed(status, error))
 
     def _ending(self) -> tuple[Status, str]:
         assert self._task is not None  # noqa: S101 - it has ended
@@ -160,9 +161,12 @@ class Running:
             return ("awaiting_approval" if self.pending else "complete"), ""
         if isinstance(failed, AstraeusError):
             return "failed", str(failed)
+        return "failed", self._unforeseen(failed)
+
+    def _unforeseen(self, failed: BaseException) -> str:
         told = "".join(traceback.format_exception(failed))
         _LOG.error("an answer failed", message_id=str(self.turn.message_id), traceback=told)
-        return "failed", f"Something unexpected happened (quote {self.turn.message_id.hex[:8]})."
+        return f"Something unexpected happened (quote {self.turn.message_id.hex[:8]})."
 
     def _close(self, ledger: Ledger, status: Status, error: str) -> None:
         answer = rendered(self.text, self.results, self.question)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from time import monotonic
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -25,6 +26,7 @@ _KEY: Final = "thread"
 _QUESTION: Final = "chat_question"
 _DECISION: Final = "chat_decision"
 _LONGEST: Final = 4000
+_SECONDS_BETWEEN_DRAWINGS: Final = 0.1
 
 
 def draw(scope: Scope, who: Principal, desk: Desk) -> None:
@@ -101,6 +103,7 @@ def _follow(running: Running) -> None:
             steps, words, busy = st.container(), st.empty(), st.empty()
             busy.caption("Thinking")
             drawn: dict[str, Any] = {}
+            last = 0.0
             for event in running:
                 match event:
                     case None:
@@ -108,7 +111,10 @@ def _follow(running: Running) -> None:
                     case Cleared():
                         words.empty()
                     case Words():
-                        words.markdown(render.inert(event.text))
+                        # Not for each token: the whole text goes to the browser each time.
+                        if monotonic() - last > _SECONDS_BETWEEN_DRAWINGS:
+                            words.markdown(render.inert(running.text))
+                            last = monotonic()
                     case Step():
                         _step(steps, drawn, event)
                     case Closed():

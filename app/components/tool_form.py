@@ -44,7 +44,6 @@ def _choices(known: scopes.Scope) -> dict[str, list[str]]:
         "account": [row["account_id"] for row in known.known],
         "account_ids": [row["account_id"] for row in known.known],
         "currency": [row["currency"] for row in cache.ask(listings.CURRENCIES)],
-        "name": [],
     }
 
 

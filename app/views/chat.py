@@ -41,6 +41,7 @@ def page(scope: Scope) -> None:
         )
         links.check({"ask": [str(how)]})
         if how == _WORDS:
+            links.warn()
             chat_thread.draw(scope, who, desk)
             return
     with states.guarded("The form"):
