@@ -14,6 +14,7 @@ from astraeus_pipeline.providers.registry import PROVIDERS
 from astraeus_pipeline.settings import PROJECT_ROOT
 from astraeus_pipeline.warehouse.engine import Database
 from tests.fixtures.estate import installed
+from tests.fixtures.parsed import hand_to_builds
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -36,6 +37,7 @@ def states(*words: str) -> Any:
 
 def test_the_demo_shows_every_provider_tied_out(database: Database, tmp_path: Path) -> None:
     with installed(database, tmp_path):
+        hand_to_builds(database, tmp_path)
         try:
             said = astraeus("demo", "--no-serve")
             assert "comparisons are exact or explained" in said

@@ -1,4 +1,4 @@
-"""From the emulated Azure through Dagster and dbt to the marts: the estate's two subscriptions."""
+"""The emulated Azure through Dagster, then dbt, to the marts: the estate's two subscriptions."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from astraeus_pipeline.sandbox.azure_lines import Line
 from astraeus_pipeline.sandbox.estate import AZURE_OWNERS, FABRIKAM_SHOP, Estate, Owner
 from astraeus_pipeline.warehouse.engine import Database
 from tests.fixtures import azure
+from tests.fixtures.dbt import warehouse
 from tests.fixtures.estate import add_account, installed, secrets
 
 pytestmark = pytest.mark.integration
@@ -73,7 +74,8 @@ def installation(
             for dataset, days in (("costs", DAYS), ("resources", DayRange(TODAY, TODAY))):
                 done = backfill.ingest(owner.slug, PROVIDERS["azure"], dataset, days)  # type: ignore[arg-type]
                 assert done.error is None
-        assert backfill.build_marts() is None
+        with warehouse(module_database, home / "target") as marts:
+            marts.build_everything(TODAY)
         assert server.unknown == []
         yield Installation(module_database)
 

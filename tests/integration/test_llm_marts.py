@@ -1,4 +1,4 @@
-"""OpenAI and Anthropic through Dagster and dbt: each cost once, to the cent, tokens beside it."""
+"""OpenAI and Anthropic through Dagster, then dbt: each cost once, to the cent, tokens beside it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from astraeus_pipeline.sandbox.llm_costs import LlmCostServer
 from astraeus_pipeline.sandbox.llm_estate import ORGANIZATIONS, LlmEstate
 from astraeus_pipeline.sandbox.llm_lines import EstateLines
 from astraeus_pipeline.warehouse.engine import Database
+from tests.fixtures.dbt import Warehouse, warehouse
 from tests.fixtures.estate import add_account, installed, secrets
 
 pytestmark = pytest.mark.integration
@@ -33,6 +34,7 @@ class Installation:
 
     database: Database
     backfill: Backfill
+    marts: Warehouse
     revision: int = 0
 
     @property
@@ -44,7 +46,7 @@ class Installation:
             for dataset in ("costs", "utilisation"):
                 run = self.backfill.ingest(each.slug, PROVIDERS[each.vendor], dataset, DAYS)  # type: ignore[arg-type] # a literal
                 assert run.error is None, run.error
-        assert self.backfill.build_marts() is None
+        self.marts.build_everything(TODAY)
 
     def ask(self, query: str) -> list[Any]:
         with self.database.connect("operator") as conn:
@@ -71,7 +73,11 @@ def installation(
         assert made
         return made.lines
 
-    with installed(module_database, home) as settings, LlmCostServer(lines) as server:
+    with (
+        installed(module_database, home) as settings,
+        LlmCostServer(lines) as server,
+        warehouse(module_database, home / "target") as marts,
+    ):
         for each in ORGANIZATIONS:
             new = NewAccount(
                 each.slug,
@@ -83,7 +89,7 @@ def installation(
             add_account(module_database, settings, new)
         backfill = Backfill(settings, module_database)
         backfill.accounts()
-        made = Installation(module_database, backfill)
+        made = Installation(module_database, backfill, marts)
         made.ingest()
         yield made
 

@@ -31,6 +31,7 @@ from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import Database
 from tests.conftest import fresh_database
 from tests.fixtures.estate import add_account, add_focus_account, installed, secrets, write_month
+from tests.fixtures.parsed import hand_to_builds
 
 pytestmark = pytest.mark.integration
 
@@ -155,6 +156,7 @@ def installation(
 ) -> Iterator[Installation]:
     home = tmp_path_factory.mktemp("home")
     with installed(module_database, home) as settings:
+        hand_to_builds(module_database, home)
         yield _furnished(Installation(settings, module_database, aws), home / "bills", openai)
 
 

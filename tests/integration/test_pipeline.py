@@ -19,6 +19,7 @@ from astraeus_pipeline.orchestration.partitions import account_days, key_of
 from astraeus_pipeline.providers.registry import PROVIDERS
 from astraeus_pipeline.warehouse.engine import Database
 from tests.fixtures.estate import add_focus_account, installed, write_month
+from tests.fixtures.parsed import hand_to_builds, parsed_for, run_dbt
 
 pytestmark = pytest.mark.integration
 
@@ -70,6 +71,7 @@ def installation(
         for slug in ("acme", "broken"):
             add_focus_account(module_database, settings, slug, bills / slug)
         write_month(bills / "acme" / "old.csv", {day: ["1.25", "-0.000000000001"] for day in DAYS})
+        hand_to_builds(module_database, home)
         backfill = Backfill(settings, module_database)
         backfill.accounts()
         yield Installation(module_database, backfill, bills)
@@ -104,6 +106,25 @@ def test_a_bad_row_fails_exactly_its_day(installation: Installation) -> None:
     assert set(installation.statuses("broken", DAYS).values()) == {"MATERIALIZED"}
 
 
+def test_the_final_file_replaces_the_open_one(installation: Installation) -> None:
+    """The marts follow with the next build, below."""
+    folder = installation.bills / "closing"
+    bill = {day: ["3", "0.5"] for day in DAYS}
+    write_month(folder / f"focus_{MONTH:%Y-%m}_open.csv", bill)
+    with installation.database.connect("app", autocommit=True) as conn:
+        conn.execute(
+            "insert into app.accounts (slug, provider, name, config)"
+            " values ('closing', 'focus', 'Closing', jsonb_build_object('url', %s::text))",
+            [str(folder)],
+        )
+    installation.backfill.accounts()
+    assert installation.ingest("closing", DAYS) is None
+    # The issuer closes the month: a final file beside the open one, with one cost corrected.
+    final = bill | {DAYS.last: ["3", "0.75"]}
+    write_month(folder / f"focus_{MONTH:%Y-%m}_final.csv", final, InvoiceId="INV-1")
+    assert installation.ingest("closing", DAYS) is None
+
+
 def test_late_restated_and_emptied_days_heal_by_themselves(installation: Installation) -> None:
     recent = {FRESH - timedelta(days=1): ["5"], FRESH: ["7", "1"]}
     by_month: dict[date, dict[date, list[str]]] = {}
@@ -130,25 +151,7 @@ def test_late_restated_and_emptied_days_heal_by_themselves(installation: Install
     assert delta == Decimal(-8)
 
 
-def test_the_final_file_replaces_the_open_one_and_the_change_is_told(
-    installation: Installation,
-) -> None:
-    folder = installation.bills / "closing"
-    bill = {day: ["3", "0.5"] for day in DAYS}
-    write_month(folder / f"focus_{MONTH:%Y-%m}_open.csv", bill)
-    with installation.database.connect("app", autocommit=True) as conn:
-        conn.execute(
-            "insert into app.accounts (slug, provider, name, config)"
-            " values ('closing', 'focus', 'Closing', jsonb_build_object('url', %s::text))",
-            [str(folder)],
-        )
-    installation.backfill.accounts()
-    assert installation.ingest("closing", DAYS) is None
-    # The issuer closes the month: a final file beside the open one, with one cost corrected.
-    final = bill | {DAYS.last: ["3", "0.75"]}
-    write_month(folder / f"focus_{MONTH:%Y-%m}_final.csv", final, InvoiceId="INV-1")
-    assert installation.ingest("closing", DAYS) is None
-    assert installation.backfill.build_marts() is None
+def test_a_replaced_file_stands_once_and_the_change_is_told(installation: Installation) -> None:
     expected = {day: Decimal("3.5") for day in DAYS} | {DAYS.last: Decimal("3.75")}
     assert installation.daily("closing") == expected
     [(charges, finals)] = installation.ask(
@@ -163,7 +166,9 @@ def test_the_final_file_replaces_the_open_one_and_the_change_is_told(
     assert told == [(DAYS.last, Decimal("3.5"), Decimal("3.75"), Decimal("0.25"))]
 
 
-def test_increments_and_a_full_rebuild_are_the_same_rows(installation: Installation) -> None:
+def test_increments_and_a_full_rebuild_are_the_same_rows(
+    installation: Installation, tmp_path: Path
+) -> None:
     def fingerprints() -> list[Any]:
         return [
             installation.ask(
@@ -177,7 +182,9 @@ def test_increments_and_a_full_rebuild_are_the_same_rows(installation: Installat
     assert before[0][0][0] > 60
     with installation.database.connect("dbt", autocommit=True) as conn:
         conn.execute("drop table marts.fct_charges, marts.fct_daily_costs cascade")
-    assert installation.backfill.build_marts() is None
+    project = parsed_for(installation.database)
+    built = run_dbt(project, tmp_path, ["run", "--select", "+fct_daily_costs"])
+    assert {str(each.status) for each in built} == {"success"}
     assert fingerprints() == before
 
 

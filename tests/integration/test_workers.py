@@ -16,6 +16,7 @@ from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import AstraeusError
 from astraeus_pipeline.warehouse.engine import Database
 from tests.fixtures.estate import add_focus_account, installed, write_month
+from tests.fixtures.parsed import hand_to_builds
 
 pytestmark = pytest.mark.integration
 
@@ -35,6 +36,7 @@ def test_workers_load_what_one_process_would_and_tell_each_failure(
 ) -> None:
     bill = {day: ["1.25", "0.000000000001"] for day in DAYS if day >= MONTH}
     with installed(module_database, tmp_path / "home") as settings:
+        hand_to_builds(module_database, settings.home)
         for slug in ("east", "empty", "west"):
             add_focus_account(module_database, settings, slug, tmp_path / slug)
         for slug in ("east", "west"):
