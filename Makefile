@@ -8,15 +8,20 @@ MANIFEST := dbt_project/target/manifest.json
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := yes
+# Our own modules would be compiled again by every process that is started.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions focus bench bench-anomalies bench-forecasts dev manifest lock focus-lock setup clean
 
 setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
+# Byte code is written on all cores, where pip would use one. Some packages bring files that no Python
+# of today compiles: these are never imported.
 $(STAMP): requirements.lock pyproject.toml deploy/find-python
 	@python="$$(deploy/find-python)" && echo "Setting up $(VENV) with $$python" && \
 	{ [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); } && \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.lock && \
+	{ $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true; } && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
 	$(BIN)/python deploy/fonts.py && \
 	touch $@
@@ -56,7 +61,7 @@ check: setup
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 check-types: | setup
-	$(BIN)/mypy
+	$(BIN)/mypy $(MYPY_FLAGS)
 
 check-sql: | setup
 	$(BIN)/sqlfluff lint --config dbt_project/.sqlfluff --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests
