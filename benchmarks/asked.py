@@ -27,7 +27,7 @@ WINDOWS: Final = ("Month to date", "Last month", "30 days", "90 days", "12 month
 
 @dataclass(frozen=True)
 class View:
-    """A page with its address and the widgets that are open; `is_fixed`: its days are bounded."""
+    """A page with its address and the widgets that are open."""
 
     page: str
     what: str

@@ -9,7 +9,7 @@ from typing import Any, Final
 import streamlit as st
 
 from app.components import formats
-from app.queries.tables import GroupCost
+from app.queries.tables import LINES, GroupCost
 
 _LABELS: Final = {
     "cost": "Cost",
@@ -54,7 +54,9 @@ def group_table(
     }
     config[label] = st.column_config.TextColumn(width=label_width)
     config["Trend"] = st.column_config.AreaChartColumn(
-        width=90, color="primary", help="Of many days by whole weeks or months."
+        width=90,
+        color="primary",
+        help=f"Of many days by whole weeks or months; of many rows the {LINES} dearest.",
     )
     options: dict[str, Any] = {}
     if on_select is not None:

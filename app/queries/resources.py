@@ -66,10 +66,6 @@ _WINDOW: Final = (
 WINDOWS: Final = Statement(
     "select first_day, last_day from marts.fct_recent_resource_costs group by 1, 2 order by 2", ()
 )
-_OWNER: Final = (
-    "exists (select 1 from jsonb_each_text(resources.tags) as tag"
-    " where lower(tag.key) = any(:owner_tags) and tag.value <> '')"
-)
 _NEW: Final = (
     "coalesce((resources.created_at at time zone 'UTC')::date > inventories.last_day - :new_days,"
     # All of an account's first inventory is first seen then, and new only to us.
@@ -120,24 +116,35 @@ def compile_summary(query: ResourceQuery) -> Statement:
     `providers`; `idle_cost` (null where the bill names none of them) and `last_day` (newest
     inventory); shares of the active in percent, null where there is none.
     """
-    active = "filter (where is_active)"
-    columns = (
-        f"count(*) {active} as active",
-        f"count(*) filter (where {STATUSES['Idle'].condition}) as idle",
-        f"count(*) filter (where {STATUSES['New'].condition}) as fresh",
-        f"count(*) filter (where {STATUSES['No owner'].condition}) as unowned",
-        "count(*) filter (where not is_active) as gone",
-        f"count(distinct resource_type) {active} as types",
-        f"count(distinct account_id) {active} as accounts",
-        f"count(distinct provider_name) {active} as providers",
+    counts = {
+        "active": "is_active",
+        "idle": STATUSES["Idle"].condition,
+        "fresh": STATUSES["New"].condition,
+        "unowned": STATUSES["No owner"].condition,
+        "gone": "not is_active",
+    }
+    # First by what is counted once however often it stands: sorted, all resources would take longer
+    # than the rest.
+    kinds = (
+        *("resource_type", "account_id", "provider_name"),
+        *(f"count(*) filter (where {each}) as {name}" for name, each in counts.items()),
         f"sum(cost) filter (where {STATUSES['Idle'].condition}) as idle_cost",
         "max(last_seen) as last_day",
+    )
+    columns = (
+        *(f"coalesce(sum({name}), 0)::bigint as {name}" for name in counts),
+        "count(distinct resource_type) filter (where active > 0) as types",
+        "count(distinct account_id) filter (where active > 0) as accounts",
+        "count(distinct provider_name) filter (where active > 0) as providers",
+        "sum(idle_cost) as idle_cost",
+        "max(last_day) as last_day",
     )
     # The shares from the counts: what tells an owner is looked for once per resource, not twice.
     select = (
         "select counts.*, 100.0 * unowned / nullif(active, 0) as unowned_percent,"  # noqa: S608 - expressions of this module
         " 100.0 * idle / nullif(active, 0) as idle_percent"
-        f" from (select {', '.join(columns)} from known) as counts"
+        f" from (select {', '.join(columns)}"
+        f" from (select {', '.join(kinds)} from known group by 1, 2, 3) as kinds) as counts"
     )
     return _statement(query, select, with_status=False)
 
@@ -307,7 +314,7 @@ def _statement(
         " (select tag.value from jsonb_each_text(resources.tags) as tag"
         " where lower(tag.key) = any(:owner_tags) and tag.value <> ''"
         " order by array_position(:owner_tags, lower(tag.key)) limit 1) as owner,"
-        f" {_NEW} as is_new, {_OWNER} as has_owner, spent.cost"
+        f" {_NEW} as is_new, {_has_owner(values)} as has_owner, spent.cost"
         " from marts.dim_resources as resources"
         f" left join {ACCOUNTS} on accounts.account_id = resources.account_id"
         " left join inventories on inventories.account_id = resources.account_id"
@@ -317,6 +324,22 @@ def _statement(
         f" {select}"
     )
     return _bound(sql, values)
+
+
+def _has_owner(values: dict[str, Any]) -> str:
+    """Return whether a tag says whose a resource is, however it is spelt; bind the spellings."""
+    conditions = []
+    # The usual spellings first: to take the tags of every resource apart is the dear part.
+    for place, tag in enumerate(values["owner_tags"]):
+        for how, spelt in enumerate((tag, tag.capitalize(), tag.upper())):
+            values[f"owner_{place}_{how}"] = spelt
+            spelling = f"resources.tags ->> cast(:owner_{place}_{how} as text)"
+            conditions.append(f"coalesce({spelling}, '') <> ''")
+    conditions.append(
+        "exists (select 1 from jsonb_each_text(resources.tags) as tag"
+        " where lower(tag.key) = any(:owner_tags) and tag.value <> '')"
+    )
+    return f"({' or '.join(conditions)})"
 
 
 def _spent(query: ResourceQuery) -> str:

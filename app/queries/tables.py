@@ -14,6 +14,8 @@ from astraeus_pipeline.contracts import money
 # Not "Other": that is a service category of FOCUS itself.
 OTHER: Final = "All other"
 CHART_GROUPS: Final = 8
+# Small lines beside rows: more would take longer to fetch than all else of a page.
+LINES: Final = 80
 _HUNDRED: Final = Decimal(100)
 
 

@@ -129,14 +129,18 @@ def _by_period(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of the chart and those of the small lines; the same where points are few.
 
-    Else the chart has the groups that it names, and the lines have all groups at fewer points.
+    Else the chart has the groups that it names, and the lines have groups at fewer points. Of very
+    many groups the dearest have lines: the rest is one sum in either.
     """
     grain, _ = periods.trend(choice.query.days, choice.grain)
-    lines = ask(compile_costs(replace(choice.query, grain=grain)))
+    charted = _ranked(choice, groups)
+    dearest = dict.fromkeys([*charted, *(each.group for each in groups)])
+    lined = tuple(dearest)[: tables.LINES] if len(dearest) > tables.LINES else ()
+    lines = ask(compile_costs(replace(choice.query, grain=grain, named=lined)))
     if grain == choice.grain:
         return lines, lines
-    named = tuple(_ranked(choice, groups))
-    return ask(compile_costs(replace(choice.query, grain=choice.grain, named=named))), lines
+    named = replace(choice.query, grain=choice.grain, named=tuple(charted))
+    return ask(compile_costs(named)), lines
 
 
 def _ranked(choice: Choice, groups: list[GroupCost]) -> list[str]:

@@ -63,7 +63,13 @@ class Database:
     def engine(self, role: Role) -> sqlalchemy.Engine:
         """Return a pooled SQLAlchemy engine of a role."""
         return sqlalchemy.create_engine(
-            self.url(role), pool_size=4, max_overflow=4, pool_pre_ping=True, hide_parameters=True
+            self.url(role),
+            pool_size=4,
+            max_overflow=4,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            # What a connection is asked a second time it plans no third time.
+            connect_args={"prepare_threshold": 1},
         )
 
     @cached_property

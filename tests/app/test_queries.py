@@ -13,7 +13,7 @@ import pytest
 from app.components import formats
 from app.queries import periods, tables
 from app.queries.catalog import DIMENSIONS, METRICS, PROVIDER_NAME, Grain
-from app.queries.compiler import CostQuery, compile_costs
+from app.queries.compiler import CostQuery, Statement, compile_costs
 from app.queries.export import as_csv, safe
 from app.queries.workbook import workbook
 from astraeus_pipeline.contracts.days import DayRange
@@ -137,6 +137,21 @@ def test_versions_of_an_account_do_not_multiply_money(marts: Database) -> None:
             conn.execute("truncate marts.dim_accounts")
             conn.execute("insert into marts.dim_accounts table marts.kept")
             conn.execute("drop table marts.kept")
+
+
+@pytest.mark.integration
+def test_a_mart_with_other_columns_is_read_as_it_is_now(marts: Database) -> None:
+    statement = Statement("select * from marts.grown", ())
+    with marts.connect("dbt", autocommit=True) as conn:
+        conn.execute("create table marts.grown as select 1 as first")
+        conn.execute("grant select on marts.grown to astraeus_reader")
+        try:
+            for _ in range(3):
+                assert ask(statement) == [{"first": 1}]
+            conn.execute("alter table marts.grown add column second numeric default 2.50")
+            assert ask(statement) == [{"first": 1, "second": Decimal("2.50")}]
+        finally:
+            conn.execute("drop table marts.grown")
 
 
 def test_a_day_without_data_is_a_gap_and_a_group_without_any_is_zero() -> None:

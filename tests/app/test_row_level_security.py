@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.queries import periods
+from app.queries import execute, periods
 from app.queries.catalog import DIMENSIONS, METRICS, Tag
-from app.queries.compiler import CostQuery, compile_costs, compile_members
+from app.queries.compiler import CostQuery, Statement, compile_costs, compile_members
 from app.queries.team_costs import as_allocated
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.people import Grant
@@ -201,6 +201,22 @@ def test_who_is_scoped_sees_their_rows_as_they_are(company: Database, name: str)
             assert mine == rows_of(conn, mart, wanted), mart
             found += len(mine)
         assert bool(found) == (name != "nothing there")
+
+
+def test_a_kept_plan_answers_whoever_asks_with_their_own_rows(company: Database) -> None:
+    everyone = ("admin", *SCOPED)
+    statement = compile_costs(CostQuery(DAYS, "USD", group_by=("account",)))
+    bare = Statement("select account_id from marts.fct_daily_costs group by 1 order by 1", ())
+    for asked, answers in ((statement, 2), (bare, 4)):
+        execute.forget_engine()
+        first = {name: execute.run(asked, person(name)) for name in everyone}
+        assert len({str(rows) for rows in first.values()}) == answers
+        for _ in range(4):
+            for name in everyone:
+                assert execute.run(asked, person(name)) == first[name], name
+        with execute._engine().connect() as conn:
+            kept = conn.exec_driver_sql("select statement from pg_prepared_statements").fetchall()
+            assert any("marts.fct_" in text for (text,) in kept)
 
 
 def test_accounts_add_up_to_everything(company: Database) -> None:
