@@ -15,7 +15,7 @@ from astraeus_pipeline.contracts import money
 OTHER: Final = "All other"
 CHART_GROUPS: Final = 8
 # Small lines beside rows: more would take longer to fetch than all else of a page.
-LINES: Final = 80
+LINES: Final = 50
 _HUNDRED: Final = Decimal(100)
 
 
