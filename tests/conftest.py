@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,9 +36,14 @@ _OWNED = pytest.StashKey[Path]()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the run's server; only the process that made the home does."""
+    """Drop what workers shared, stop the run's server; only the process that made the home does."""
     home = config.stash.get(_OWNED, None)
     if home is not None:
+        settings = Settings(home=home)
+        if not settings.is_embedded and (shared := list(home.glob(f"*{_SHARED}"))):
+            with open_database(settings).connect("admin", autocommit=True) as conn:
+                for each in shared:
+                    _drop(conn, each.read_text())
         embedded.stop(home)
         shutil.rmtree(home, ignore_errors=True)
         os.environ.pop(of_run.VARIABLE, None)
@@ -64,20 +70,38 @@ def database_server(run_home: Path) -> Database:
 
 
 @pytest.fixture(scope="session")
-def template(database_server: Database) -> Iterator[Database]:
-    """Return a migrated database of this worker, copied for each test that needs one."""
-    name = f"astraeus_template_{secrets.token_hex(4)}"
-    with database_server.connect("admin", autocommit=True) as conn:
-        # The server may be the user's own, with another default.
-        conn.execute(
-            sql.SQL("create database {} template template0 encoding 'UTF8'").format(
-                sql.Identifier(name)
-            )
-        )
-        made = _named(database_server, name)
-        migrate(made)
-        yield made
-        _drop(conn, name)
+def template(database_server: Database) -> Database:
+    """Return a migrated database, copied for each test that needs one."""
+    return made_once("migrated", database_server, migrate)
+
+
+def made_once(
+    name: str,
+    server: Database,
+    fill: Callable[[Database], None],
+    original: Database | None = None,
+) -> Database:
+    """Return the run's database of this name, which the first worker that asks makes and fills.
+
+    It is a copy of the original, where there is one. Nobody is to stay connected to it.
+    """
+    home = of_run.run_home()
+    with (home / f"{name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = home / f"{name}{_SHARED}"
+        if not made.exists():
+            database = _create(server, f"astraeus_{name}_{secrets.token_hex(4)}", original)
+            try:
+                fill(database)
+            except BaseException:
+                with server.connect("admin", autocommit=True) as conn:
+                    _drop(conn, str(database.admin_url.database))
+                raise
+            made.write_text(str(database.admin_url.database))
+        return _named(server, made.read_text())
+
+
+_SHARED = ".database"
 
 
 @pytest.fixture
@@ -102,24 +126,30 @@ class fresh_database:
         self._name = f"astraeus_test_{secrets.token_hex(4)}"
 
     def __enter__(self) -> Database:
-        with self._server.connect("admin", autocommit=True) as conn:
-            conn.execute(
-                sql.SQL("create database {} template {}").format(
-                    sql.Identifier(self._name),
-                    sql.Identifier(str(self._template.admin_url.database)),
-                )
-            )
-            # Rights on the database itself are not copied with its contents.
-            conn.execute(
-                sql.SQL("grant create, temporary on database {} to astraeus_dbt").format(
-                    sql.Identifier(self._name)
-                )
-            )
-        return _named(self._server, self._name)
+        return _create(self._server, self._name, self._template)
 
     def __exit__(self, *_: object) -> None:
         with self._server.connect("admin", autocommit=True) as conn:
             _drop(conn, self._name)
+
+
+def _create(server: Database, name: str, original: Database | None) -> Database:
+    source = str(original.admin_url.database) if original else "template0"
+    # The server may be the user's own, with another default.
+    encoding = sql.SQL("" if original else " encoding 'UTF8'")
+    with server.connect("admin", autocommit=True) as conn:
+        conn.execute(
+            sql.SQL("create database {} template {}{}").format(
+                sql.Identifier(name), sql.Identifier(source), encoding
+            )
+        )
+        if original:  # rights on the database itself are not copied with its contents
+            conn.execute(
+                sql.SQL("grant create, temporary on database {} to astraeus_dbt").format(
+                    sql.Identifier(name)
+                )
+            )
+    return _named(server, name)
 
 
 def _named(server: Database, name: str) -> Database:

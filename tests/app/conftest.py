@@ -6,6 +6,7 @@ import csv
 import io
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -28,7 +29,7 @@ from astraeus_pipeline.warehouse import sessions, users
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.landing import LandingStore, StoredPayload
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
-from tests.conftest import fresh_database
+from tests.conftest import fresh_database, made_once
 from tests.fixtures.charges import batch, charge, fetched, payload
 from tests.fixtures.estate import add_focus_account, installed
 from tests.fixtures.parsed import parsed_for, run_dbt
@@ -51,12 +52,11 @@ FIRST_INVENTORY = THROUGH - timedelta(days=30)
 
 
 @pytest.fixture(scope="session")
-def built(
-    database_server: Database, template: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Database, Path]]:
-    """Return a database with these marts and its installation's home: modules take copies."""
-    home = tmp_path_factory.mktemp("built")
-    with fresh_database(database_server, template) as made:
+def built(database_server: Database, template: Database, run_home: Path) -> tuple[Database, Path]:
+    """Return the run's database with these marts, and its installation's home."""
+    home = run_home / "built"
+
+    def fill(made: Database) -> None:
         with installed(made, home) as settings:
             for slug in ("acme", "beta"):
                 add_focus_account(made, settings, slug, home / slug)
@@ -67,7 +67,23 @@ def built(
                 take_inventory(made, "beta", day, _beta())
             add_people(made)
             build(made, home)
-        yield made, home
+
+    return made_once("built", database_server, fill, template), home
+
+
+@pytest.fixture(scope="session")
+def built_of_nothing(
+    database_server: Database, template: Database, run_home: Path
+) -> tuple[Database, Path]:
+    """Return the run's database with marts of no costs, and its installation's home."""
+    home = run_home / "built_of_nothing"
+
+    def fill(made: Database) -> None:
+        with installed(made, home):
+            add_people(made)
+            build(made, home)
+
+    return made_once("built_of_nothing", database_server, fill, template), home
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +92,23 @@ def marts(
     built: tuple[Database, Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Database]:
-    original, its_home = built
-    home = tmp_path_factory.mktemp("home")
+    with _copied(database_server, *built, tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@pytest.fixture
+def empty(
+    database_server: Database, built_of_nothing: tuple[Database, Path], tmp_path: Path
+) -> Iterator[Database]:
+    with _copied(database_server, *built_of_nothing, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def _copied(server: Database, original: Database, its_home: Path, home: Path) -> Iterator[Database]:
+    """Copy an installation, and point this process and the app at the copy."""
     shutil.copytree(its_home, home, dirs_exist_ok=True)
-    with fresh_database(database_server, original) as made:
+    with fresh_database(server, original) as made:
         with made.connect("admin", autocommit=True) as conn:
             # Functions are text, and name their database.
             for (function,) in conn.execute(
@@ -91,16 +120,6 @@ def marts(
         with installed(made, home):
             forget()
             yield made
-    forget()
-
-
-@pytest.fixture
-def empty(database: Database, tmp_path: Path) -> Iterator[Database]:
-    with installed(database, tmp_path):
-        add_people(database)
-        build(database, tmp_path)
-        forget()
-        yield database
     forget()
 
 
