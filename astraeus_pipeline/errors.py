@@ -12,6 +12,7 @@ AstraeusError
 ├── DeliveryError          a channel did not take a message; `.transient` decides about a retry
 ├── LimitError             money or calls that may be spent are used up
 ├── ForbiddenError         who asks may not, or is not signed in any more
+├── UnforeseenError        nobody has foreseen this: its number finds it in the log
 └── DatabaseError          PostgreSQL cannot be reached, started or migrated
 """
 
@@ -108,6 +109,24 @@ class LimitError(AstraeusError):
 
 class ForbiddenError(AstraeusError):
     """The person's role does not let them do this, or their session has ended."""
+
+
+class UnforeseenError(AstraeusError):
+    """Something went wrong that no code here has foreseen: raise it from what that was.
+
+    `number` is what a person quotes and the log keeps beside the traceback. The sentence tells
+    nothing of the cause, whose words may hold a secret.
+    """
+
+    def __init__(
+        self,
+        message: str = "something unexpected happened.",
+        *,
+        number: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.number = number
 
 
 class DatabaseError(AstraeusError):

@@ -12,7 +12,7 @@ import streamlit as st
 import structlog
 
 from app.components import formats
-from astraeus_pipeline.errors import AstraeusError
+from astraeus_pipeline.errors import AstraeusError, UnforeseenError
 
 _LOG = structlog.get_logger(__name__)
 
@@ -112,20 +112,36 @@ def guarded(what: str) -> Iterator[None]:
     no page shows.
     """
     try:
-        yield
+        with foreseen(what):
+            yield
     except AstraeusError as error:
-        number = secrets.token_hex(4)
-        _LOG.error("app.failed", what=what, correlation_id=number, error=str(error))
-        _failed(what, formats.escaped(str(error)), number)
-    except Exception:  # noqa: BLE001 - told with a number, logged whole; other cards live on
+        number = error.number if isinstance(error, UnforeseenError) else ""
+        if not number:
+            number = secrets.token_hex(4)
+            _LOG.error("app.failed", what=what, correlation_id=number, error=str(error))
+        _failed(what, error, number)
+
+
+@contextmanager
+def foreseen(what: str) -> Iterator[None]:
+    """Make an error of ours of whatever else happens, and write that into the log.
+
+    Raises: UnforeseenError with the number that the log has beside the traceback.
+    """
+    try:
+        yield
+    except AstraeusError:
+        raise
+    except Exception as cause:
         number = secrets.token_hex(4)
         # As text: the log's own way to write a traceback shows local variables, secrets among them.
         told = traceback.format_exc()
         _LOG.error("app.failed_unexpectedly", what=what, correlation_id=number, traceback=told)
-        _failed(what, "something unexpected happened.", number)
+        raise UnforeseenError(number=number) from cause
 
 
-def _failed(what: str, why: str, number: str) -> None:
-    st.error(f"{what} cannot be shown: {why} (quote {number})", icon=":material/error:")
+def _failed(what: str, why: AstraeusError, number: str) -> None:
+    told = f"{what} cannot be shown: {formats.escaped(str(why))} (quote {number})"
+    st.error(told, icon=":material/error:")
     if st.button("Try again", key=f"retry_{what}"):
         st.rerun()
