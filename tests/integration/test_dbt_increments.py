@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -14,19 +13,19 @@ from typing import Any
 
 import psycopg
 import pytest
-from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
 
 from astraeus_pipeline.contracts import AWS_RESOURCES, FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.openai import OPENAI_COSTS
 from astraeus_pipeline.orchestration import sensors
-from astraeus_pipeline.orchestration.manifest import PROJECT
 from astraeus_pipeline.warehouse import acceptances
 from astraeus_pipeline.warehouse.acceptances import Acceptance
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from tests.fixtures.charges import batch, charge, fetched, payload
 from tests.fixtures.dbt import TODAY, Warehouse, warehouse
+from tests.fixtures.parsed import parsed_for, run_dbt
 
 pytestmark = pytest.mark.integration
 
@@ -157,24 +156,19 @@ def test_a_view_is_created_again_only_where_its_sql_changed(marts: Warehouse) ->
 
 def test_another_macro_is_another_logic(marts: Warehouse, tmp_path: Path) -> None:
     """What a mapping's macro says is part of what a mart was built from."""
-    project = tmp_path / "project"
-    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
 
-    def logic() -> list[str]:
+    def logic(project: Manifest) -> list[str]:
         names = ("fct_charges", "fct_deliveries")
         asked = ",".join(f"{{{{ logic_of('model.astraeus.{name}') }}}}" for name in names)
-        folders = ["--project-dir", str(project), "--profiles-dir", str(project)]
-        paths = ["--target-path", str(tmp_path), "--log-path", str(tmp_path)]
-        done = dbtRunner().invoke(["compile", "--quiet", "--inline", asked, *folders, *paths])
-        assert done.exception is None, done.exception
-        result: Any = done.result
+        result = run_dbt(project, tmp_path, ["compile", "--inline", asked])
         return [each.strip() for each in result.results[0].node.compiled_code.split(",")]
 
-    charges, deliveries = logic()
-    path = project / "macros" / "service_category.sql"
-    before, end, after = path.read_text().rpartition("{%- endmacro")
-    path.write_text(f"{before}{{# something else #}}{end}{after}")
-    changed, same = logic()
+    charges, deliveries = logic(parsed_for(marts.database))
+    other = parsed_for(marts.database)
+    macro = other.macros["macro.astraeus.service_category"]
+    before, end, after = macro.macro_sql.rpartition("{%- endmacro")
+    macro.macro_sql = f"{before}{{# something else #}}{end}{after}"
+    changed, same = logic(other)
     assert changed != charges and same == deliveries
 
 
