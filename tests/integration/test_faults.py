@@ -13,6 +13,7 @@ from astraeus_pipeline.warehouse.landing import LandingStore
 from benchmarks.fault_files import FocusFiles
 from benchmarks.fault_sources import CostExplorer
 from benchmarks.faults import Outcome, run
+from tests.fixtures.parsed import hand_to_builds
 
 pytestmark = pytest.mark.integration
 
@@ -37,6 +38,7 @@ def outcomes(
     module_database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Outcome]:
     home: Path = tmp_path_factory.mktemp("faults")
+    hand_to_builds(module_database, home)
     today = datetime.now(UTC).date()
     found = run(
         module_database,
