@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
@@ -15,7 +15,7 @@ from app.assistant.tools.contract import Parameter, ToolResult
 from app.assistant.tools.costs import EACH, Currency, End, Limit, Start, TagKey
 from app.assistant.tools.names import MetricName
 from app.assistant.tools.slices import days_of, members_of, spelled_days, tag_of
-from app.queries import accounts, anomalies, breaches, budgets, resources
+from app.queries import accounts, anomalies, breaches, budgets, resources, savings
 from app.queries.catalog import DIMENSIONS, METRICS, Basis
 from app.queries.compiler import TAG_KEYS
 from app.queries.resources import FACETS, ResourceQuery
@@ -66,6 +66,24 @@ _BUDGET: Final = {
     "partial_days": "days",
     "estimated_days": "days",
 }
+_SAVING: Final = (
+    "recommendation_id",
+    "kind",
+    "provider",
+    "account_id",
+    "service_name",
+    "resource_id",
+    "resource_name",
+    "action",
+    "monthly_cost",
+    "monthly_saving",
+    "billing_currency",
+    "confidence",
+    "counts_in_total",
+    "first_seen",
+    "state",
+    "realised_saving",
+)
 _ANOMALY: Final = {
     "flagged_days": "days",
     "peak_cost": EACH,
@@ -214,14 +232,16 @@ def get_resources(
 def get_stats(start: Start = None, end: End = None, limit: Limit = 200) -> ToolResult:
     """Return how fresh the data is: a row per account and dataset.
 
-    Of the days asked about (without start and end: the last 45) the last one delivered, settled
+    Of the days asked about (without start and end: 45 up to today) the last one delivered, settled
     and final, and how many are missing, partial, estimated, restated or held back.
     """
     asking = Asking()
     asking.by_account_only("Deliveries")
     known = reach(asking)
-    if start is None and end is None and known.through:
-        days = DayRange(known.through - timedelta(days=_STATS_DAYS - 1), known.through)
+    if start is None and end is None:
+        # Up to today: an account may be ahead of the others, and inventories of bills.
+        today = datetime.now(UTC).date()
+        days = DayRange(today - timedelta(days=_STATS_DAYS - 1), today)
     else:
         days = days_of(start, end, known.through)
     rows = asking.ask(accounts.compile_freshness(days))
@@ -280,6 +300,44 @@ def get_anomalies(
         unit=_ANOMALY,
         standing=reach(asking),
         notes=notes if len(rows) == anomalies.ROWS else [],
+    )
+
+
+def get_savings(
+    state: Annotated[str, Field(description=", ".join(savings.STATES))] = "Open",
+    kinds: Texts = [],  # noqa: B006 - copied by the model of the arguments
+    account_ids: Accounts = None,
+    limit: Limit = 50,
+) -> ToolResult:
+    """Return what could cost less a month, the largest saving first; estimates, with confidence.
+
+    Totals per currency are of everything that is open, whatever kinds are listed, and leave out
+    findings that overlap others (counts_in_total). A finding without a saving is not priced.
+    """
+    asking = Asking()
+    asking.by_account_only("Savings")
+    wanted = _named("state", state, savings.STATES)
+    there = [row["kind"] for row in asking.look_up(savings.KINDS)]
+    chosen = [_named("kind", each, there) for each in kinds]
+    picked = None if account_ids is None else _facet_of_costs(asking, account_ids)
+    rows = asking.ask(savings.compile_list(wanted, chosen, picked))
+    totals: dict[str, Decimal] = {}
+    unit = dict.fromkeys(("monthly_cost", "monthly_saving", "realised_saving"), EACH)
+    for row in asking.ask(savings.compile_totals(picked)):
+        for name, column in (("monthly_saving", "saving"), ("realised_saving", "realised")):
+            if row["currency"] is not None and row[column] is not None:
+                totals[f"{name} {row['currency']}"] = row[column]
+                unit[f"{name} {row['currency']}"] = row["currency"]
+    notes = [f"Only the first {savings.ROWS} were looked at."]
+    return asking.result(
+        "get_savings",
+        [{name: row[name] for name in _SAVING} for row in rows[:limit]],
+        {"state": wanted, "kinds": chosen, "account_ids": picked, "limit": limit},
+        row_count=len(rows),
+        totals=totals,
+        unit=unit,
+        standing=reach(asking),
+        notes=notes if len(rows) == savings.ROWS else [],
     )
 
 

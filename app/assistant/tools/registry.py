@@ -19,6 +19,7 @@ TOOLS: Final[dict[str, ToolSpec]] = {
         ToolSpec(infrastructure.get_stats, "infrastructure", "Freshness of the data"),
         ToolSpec(infrastructure.get_budgets, "infrastructure", "Budgets"),
         ToolSpec(infrastructure.get_anomalies, "infrastructure", "Unexpected costs"),
+        ToolSpec(infrastructure.get_savings, "infrastructure", "What could cost less"),
         ToolSpec(infrastructure.get_alerts, "infrastructure", "Thresholds crossed"),
         ToolSpec(
             cloud_sync.sync_resources, "cloud_sync", "Ingest again", scope=SYNC, is_write=True
