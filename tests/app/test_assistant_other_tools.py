@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,7 @@ from uuid import uuid4
 import genai_prices
 import pytest
 
+from app.assistant import pass_rates
 from app.assistant.tools.contract import ADMIN, READ, SYNC, Scope, ToolResult, acting
 from app.assistant.tools.registry import TOOLS
 from app.auth import store
@@ -110,7 +112,10 @@ def attempt(number: int, model: str, outcome: str = "answered", **more: Any) -> 
     }
 
 
-def test_use_of_models_is_ones_own_or_everybodys(marts: Database) -> None:
+def test_use_of_models_is_ones_own_or_everybodys(
+    marts: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pass_rates, "RESULTS", tmp_path)
     tokens = {"input_tokens": 1000, "output_tokens": 500, "cost_usd": Decimal("0.00125")}
     asked = {
         "admin@example.org": [attempt(1, "gpt-5-mini", **tokens)],
@@ -149,4 +154,14 @@ def test_use_of_models_is_ones_own_or_everybodys(marts: Database) -> None:
     assert row["model"] == "gpt-5" and row["estimated_cost_usd"] == price
     assert row["change_abs"] == price - Decimal("0.00625") and row["pass_rate"] is None
     assert any("gpt-5-mini: some of its calls have no known cost" in each for each in other.notes)
-    assert any("Estimates" in each for each in other.notes)
+    assert any("Estimates" in each and "not known" in each for each in other.notes)
+    report = {
+        "machine": {"model": "anthropic/claude-haiku-4-5"},
+        "taken_at": "2026-11-29T10:00:00Z",
+    }
+    content = json.dumps({**report, "options": {"answers": 544, "passed": 531}})
+    (tmp_path / "assistant-anthropic-claude-haiku-4-5.json").write_text(content)
+    other = call("optimize_models")
+    rates = {each["other_model"]: each["pass_rate"] for each in other.rows}
+    assert rates["claude-haiku-4-5"] == Decimal("97.6") and rates["claude-sonnet-4-5"] is None
+    assert any("97.6 % of 544 answers" in each and "2026-11-29" in each for each in other.notes)

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from app.assistant import ledger
 from app.assistant.models import Candidate
+from app.assistant.pass_rates import PassRate, pass_rates
 from app.assistant.policy import Provider, read_policy
 from app.assistant.settings import AssistantSettings
 from app.assistant.tools import names
@@ -35,6 +36,7 @@ _UNITS: Final = {
     **dict.fromkeys(("cost_usd", "actual_cost_usd", "estimated_cost_usd", "change_abs"), "USD"),
     **dict.fromkeys(("median_latency_ms", "p95_latency_ms"), "ms"),
     "change_pct": "%",
+    "pass_rate": "%",
     "requests": "requests",
     "billed_cost": EACH,
 }
@@ -107,10 +109,8 @@ def optimize_models(start: Start = None, end: End = None, limit: Limit = 50) -> 
         )
     )
     rows: list[Row] = []
-    notes = [
-        "Estimates: the same tokens at list prices. No pass rate of the golden set is stored, so"
-        " whether another model answers as well is not known."
-    ]
+    rates = pass_rates()
+    notes = _on_quality(rates, [f"{row['provider']}/{row['model']}" for row in used])
     for row in used:
         actual = row["cost_usd"]
         if actual is None or row["unpriced_calls"] or not row["input_tokens"]:
@@ -135,7 +135,7 @@ def optimize_models(start: Start = None, end: End = None, limit: Limit = 50) -> 
                     "estimated_cost_usd": found.cost,
                     "change_abs": change,
                     "change_pct": percent and percent.quantize(_CENTS, ROUND_HALF_UP),
-                    "pass_rate": None,
+                    "pass_rate": _percent(rates.get(f"{provider}/{model}")),
                     "price_source": found.source,
                 }
             )
@@ -148,6 +148,30 @@ def optimize_models(start: Start = None, end: End = None, limit: Limit = 50) -> 
         unit=_of(rows),
         notes=list(dict.fromkeys(notes)),
     )
+
+
+def _on_quality(rates: dict[str, PassRate], used: Sequence[str]) -> list[str]:
+    estimates = "Estimates: the same tokens at list prices."
+    if not rates:
+        return [
+            f"{estimates} No pass rate of the golden set is stored, so whether another model"
+            " answers as well is not known."
+        ]
+    told = [
+        f"{model}: {rate.percent} % of {rate.answers} answers of the golden set passed on"
+        f" {rate.day}."
+        for model, rate in rates.items()
+    ]
+    unknown = [f"{model}: no pass rate is stored." for model in used if model not in rates]
+    return [
+        f"{estimates} Another model answers as well only where its pass_rate is not lower.",
+        *told,
+        *unknown,
+    ]
+
+
+def _percent(rate: PassRate | None) -> Decimal | None:
+    return None if rate is None else rate.percent
 
 
 def _repriced(provider: Provider, model: str, row: Row) -> ledger.Price:
