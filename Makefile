@@ -11,7 +11,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # Our own modules would be compiled again by every process that is started.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions focus bench bench-anomalies bench-forecasts dev manifest lock focus-lock setup clean
+.PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions focus eval bench bench-anomalies bench-forecasts dev manifest lock focus-lock setup clean
 
 setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
@@ -82,6 +82,13 @@ check-definitions: check-sql | setup
 focus: setup
 	@[ "$$($(BIN)/astraeus status --json)" != "[]" ] || $(BIN)/astraeus demo --no-serve
 	$(BIN)/astraeus focus $(FOCUS)
+
+# The assistant on the golden set, over a copy of the demo's database: MODEL=openai/gpt-5-mini (with
+# its key; any provider of models.yaml), and EVAL="--repeat 5 --tag why" say. Without a model the
+# set itself is checked against the tools, and its grader by mutants.
+eval: setup
+	@[ "$$($(BIN)/astraeus status --json)" != "[]" ] || $(BIN)/astraeus demo --no-serve
+	$(BIN)/python -m evals $(MODEL) $(EVAL)
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -214,18 +214,19 @@ def _named(sentence: str, labels: Iterable[Cell]) -> set[Cell]:
         (words, label)
         for label in dict.fromkeys(labels)
         if isinstance(label, str | date)
-        for words in _spellings(label)
+        for words in spellings(label)
     ]
     found: set[Cell] = set()
     for words, label in sorted(spelled, key=lambda each: -len(each[0])):
-        pattern = _whole(words)
+        pattern = whole_word(words)
         if pattern.search(sentence):
             found.add(label)
             sentence = pattern.sub(" ", sentence)
     return found
 
 
-def _spellings(label: str | date) -> list[str]:
+def spellings(label: str | date) -> list[str]:
+    """Return how a name or a day is written in an answer; the first of a month names that too."""
     if isinstance(label, str):
         return [label] if label.strip() else []
     month = f"{label:%B}"
@@ -239,7 +240,8 @@ def _spellings(label: str | date) -> list[str]:
 
 
 @lru_cache(4096)
-def _whole(words: str) -> re.Pattern[str]:
+def whole_word(words: str) -> re.Pattern[str]:
+    """Return the pattern of words that are no part of longer ones, whatever their case."""
     return re.compile(rf"(?<![\w-]){re.escape(words)}(?![\w-])", re.IGNORECASE)
 
 
@@ -293,7 +295,7 @@ def _labels(results: Sequence[ToolResult]) -> list[str]:
 
 def _blanked(answer: str, labels: Sequence[str]) -> str:
     """Return the answer with spaces in place of what claims nothing, at the same places."""
-    for pattern in (*map(_whole, labels), *_NO_CLAIMS):
+    for pattern in (*map(whole_word, labels), *_NO_CLAIMS):
         answer = pattern.sub(lambda found: " " * len(found[0]), answer)
     return answer
 

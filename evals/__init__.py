@@ -1,0 +1,1 @@
+"""How well the assistant answers: a golden set of questions, a grader, and mutants that test it."""
