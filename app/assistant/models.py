@@ -65,6 +65,23 @@ class Models:
                     break
         return sorted(found, key=lambda each: each.tier != tier)
 
+    def seeing(self) -> list[Candidate]:
+        """Return the models that see, in the order of the chain.
+
+        Raises: ConfigError where there is none.
+        """
+        found = [
+            Candidate(each, self._policy.vision[each], "vision")
+            for each in self.providers
+            if each in self._policy.vision
+        ]
+        if not found:
+            raise ConfigError(
+                "No model that can see is set up, so PDFs and images cannot be read.",
+                hint="Attach the same as CSV or XLSX, which are read without a model.",
+            )
+        return found
+
     def get(self, candidate: Candidate) -> BaseChatModel:
         """Return the model. Raises: ConfigError for settings that its SDK refuses."""
         key = (candidate.provider, candidate.model)

@@ -54,6 +54,8 @@ class Policy(_Part):
     chain: tuple[Provider, ...] = Field(min_length=1)
     tiers: dict[str, dict[Provider, str]] = Field(min_length=1)
     start: str
+    # Those that see what is in PDFs and images; who is not here is not asked to.
+    vision: dict[Provider, str] = {}
     escalate_on: dict[Signal, int] = {}
     limits: dict[Provider, Limits] = {}
     caps: Caps

@@ -55,13 +55,14 @@ class Call(Generic[T]):
     """What is asked of a model: `ask` calls it, `answer_of` finds the message in what that gives.
 
     `input_tokens` is an estimate. `begins` hears of each attempt, from 1: half an answer may have
-    been shown by then, and another model begins anew.
+    been shown by then, and another model begins anew. `sees`: only models that see are asked.
     """
 
     ask: Callable[[BaseChatModel], Awaitable[T]]
     answer_of: Callable[[T], AIMessage]
     input_tokens: int
     begins: Callable[[int], None] = lambda number: None
+    sees: bool = False
 
 
 class Router:
@@ -98,7 +99,7 @@ class Router:
         turn.signals["input_tokens"] = max(turn.signals["input_tokens"], call.input_tokens)
         until = self._clock() + self._settings.call_seconds
         faults: list[tuple[Candidate, Fault]] = []
-        for candidate in self._ready(turn, call.input_tokens):
+        for candidate in self._ready(turn, call):
             gate = self._gates[candidate.provider]
             tries = 1 if gate.is_trial else _TRIES
             try:
@@ -129,10 +130,11 @@ class Router:
                 await asyncio.sleep(pause)
         raise _failed(faults, self._soonest())
 
-    def _ready(self, turn: Turn, tokens: int) -> list[Candidate]:
+    def _ready(self, turn: Turn, call: Call[T]) -> list[Candidate]:
         """Return who may be asked: at once first, then who must be waited for a little."""
-        candidates = self._models.candidates(self.tier(turn))
-        waits = {each: self._gates[each.provider].wait(tokens) for each in candidates}
+        models = self._models
+        candidates = models.seeing() if call.sees else models.candidates(self.tier(turn))
+        waits = {each: self._gates[each.provider].wait(call.input_tokens) for each in candidates}
         soon = [
             each
             for each in candidates

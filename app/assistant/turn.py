@@ -25,7 +25,7 @@ from app.assistant.policy import Policy, read_policy
 from app.assistant.render import is_cut, rendered
 from app.assistant.router import Router
 from app.assistant.settings import AssistantSettings
-from app.assistant.tools.contract import ADMIN, READ, SYNC, Scope, ToolResult
+from app.assistant.tools.contract import ADMIN, READ, SYNC, Scope, ToolResult, text
 from app.assistant.tools.registry import TOOLS
 from app.auth.principal import Principal
 from astraeus_pipeline.errors import AstraeusError
@@ -219,6 +219,27 @@ class Desk:
         return self._start(
             Running(turn, question), who, {"messages": [{"role": "user", "content": question}]}
         )
+
+    def attach(
+        self,
+        who: Principal,
+        thread: UUID,
+        name: str,
+        content: bytes,
+        context: Mapping[str, Any] | None = None,
+    ) -> Running:
+        """Begin to read a file that a person attaches; without any model where it is a table.
+
+        Raises: ConfigError while another answer for the same person runs; ForbiddenError for
+        somebody else's thread; DatabaseError.
+        """
+        from app.assistant.attachments.attaching import attach  # it stands on this module
+
+        turn = self._ledger.begin(who.email, thread, f"Attached: {text(name)}", context)
+        running = Running(turn, "")
+        work = attach(running, Scope.of(who, SCOPES), self._router, name, content)
+        asyncio.run_coroutine_threadsafe(running.run(work, self._ledger), _loop())
+        return running
 
     def decide(self, who: Principal, message: Message, *, is_approved: bool) -> Running:
         """Let an answer go on that waits for an approval, or for a refusal.

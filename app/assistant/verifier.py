@@ -289,8 +289,14 @@ def _labels(results: Sequence[ToolResult]) -> list[str]:
         for value in row.values()
         if isinstance(value, str) and any(each.isdigit() for each in value)
     }
-    # A label that is a number would hide any claim of that number.
-    return sorted((each for each in found if re.search(r"[^\W\d_]", each)), key=len, reverse=True)
+    # A label that is a number would hide any claim of that number; and one that tells an amount,
+    # as a line of somebody's invoice may, any claim of that amount.
+    hidden = (each for each in found if re.search(r"[^\W\d_]", each) and not _tells(each))
+    return sorted(hidden, key=len, reverse=True)
+
+
+def _tells(label: str) -> bool:
+    return any(said.units for _, said in _numbers(label, 0, len(label)))
 
 
 def _blanked(answer: str, labels: Sequence[str]) -> str:

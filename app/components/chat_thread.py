@@ -14,7 +14,7 @@ from app.assistant.tools.contract import ToolResult
 from app.assistant.tools.registry import TOOLS
 from app.assistant.turn import Cleared, Closed, Desk, Running, Step, Words
 from app.auth.principal import Principal
-from app.components import access, formats, header, states, tool_result
+from app.components import access, attachment, formats, header, states, tool_result
 from app.components.cache import ask
 from app.components.scope import Scope
 from app.queries.compiler import compile_members
@@ -69,20 +69,30 @@ def _thread(scope: Scope, who: Principal, desk: Desk, here: UUID) -> None:
     if not messages:
         with place:
             _starters(scope)
-    asked = st.chat_input(
+    given = st.chat_input(
         "Ask about costs, resources, budgets",
         key="chat_box",
         max_chars=_LONGEST,
         submit_mode="stop",
+        **attachment.ACCEPTED,
     )
+    asked, file = attachment.parts(given)
     asked = asked or st.session_state.pop(_QUESTION, None)
     decided = st.session_state.pop(_DECISION, None)
-    if not asked and decided is None:
+    if not asked and decided is None and file is None:
         return
     with place:
         try:
             # Asked anew: a role that was taken away does not ask once more.
             who = access.require("chat")
+            if file is not None:
+                _question(f"Attached: {file.name}")
+                running = desk.attach(who, here, file.name, file.content, _context(scope))
+                st.query_params[_KEY] = str(here)
+                _follow(running)
+                asked = asked and attachment.with_question(str(asked), file.name, running)
+                if not asked:
+                    st.rerun()
             if decided is not None:
                 running = desk.decide(who, messages[-1], is_approved=decided)
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.assistant import turn
-from app.components import access, chat_thread, header, links, states, tool_form
+from app.components import access, attachment, chat_thread, header, links, states, tool_form
 from app.components.scope import Scope
 
 _WORDS = "In words"
@@ -46,6 +46,9 @@ def page(scope: Scope) -> None:
             return
     with states.guarded("The form"):
         tool_form.draw(scope)
+    if desk is not None and who.may("chat"):
+        with states.guarded("The file"):
+            attachment.draw(desk, {"currency": [scope.currency]})
     links.warn()
 
 

@@ -373,7 +373,7 @@ def test_whatever_fails_each_call_is_kept_once_and_the_end_is_clean(
 def test_every_model_of_the_file_has_a_price() -> None:
     policy = read_policy()
     usage = genai_prices.Usage(input_tokens=1, output_tokens=1)
-    for tier in policy.tiers.values():
+    for tier in (*policy.tiers.values(), policy.vision):
         for provider, model in tier.items():
             if provider != "compatible":
                 assert genai_prices.calc_price(usage, model, provider_id=provider).total_price > 0

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.assistant.tools import cloud_sync, costs, infrastructure, llm_analytics, names
+from app.assistant.tools import (
+    attachments,
+    cloud_sync,
+    costs,
+    infrastructure,
+    llm_analytics,
+    names,
+)
 from app.assistant.tools.contract import SYNC, Server, ToolSpec
 from astraeus_pipeline.errors import ConfigError
 
@@ -21,6 +28,8 @@ TOOLS: Final[dict[str, ToolSpec]] = {
         ToolSpec(infrastructure.get_anomalies, "infrastructure", "Unexpected costs"),
         ToolSpec(infrastructure.get_savings, "infrastructure", "What could cost less"),
         ToolSpec(infrastructure.get_alerts, "infrastructure", "Thresholds crossed"),
+        ToolSpec(attachments.get_attachments, "infrastructure", "Attached files"),
+        ToolSpec(attachments.compare_invoice, "infrastructure", "Invoice beside billed cost"),
         ToolSpec(
             cloud_sync.sync_resources, "cloud_sync", "Ingest again", scope=SYNC, is_write=True
         ),

@@ -1,0 +1,1 @@
+"""Files that a person attaches: what they are, and what is read of them, apart from the marts."""
