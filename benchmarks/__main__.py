@@ -26,6 +26,7 @@ SCRIPTS: dict[str, list[str]] = {
     "pages": ["--charges", "365000", "--runs", "2", "--clicks", "8", "--seconds", "30"],
     "backfill": ["--accounts", "3", "--days", "60", "--sample", "2"],
     "faults": ["--days", "60"],
+    "guard": ["--runs", "4"],
     "alerts": ["--kills", "6", "--ambiguous", "1"],
     "kill": ["--kills", "8", "--accounts", "3", "--days", "30"],
 }

@@ -76,11 +76,13 @@ def build_agent(
     tools: Sequence[BaseTool],
     *,
     approved: Collection[str] = (),
+    outgoing: Collection[str] = (),
     checkpointer: BaseCheckpointSaver[Any] | None = None,
 ) -> Agent:
     """Return the agent; run it with `context=Asking(...)`.
 
-    Tools named in `approved` wait for a person (an interrupt, which needs a checkpointer). The
+    Tools named in `approved` wait for a person (an interrupt, which needs a checkpointer); those in
+    `outgoing` do once other tools have answered, as a model could send away what it read. The
     custom stream says {"attempt": n} before each call of a model: what was shown of the last one
     is void. A run raises what `Router.run` does, LimitError after too many calls of models, and
     PayloadError where a model's calls of tools stay unreadable.
@@ -94,9 +96,17 @@ def build_agent(
         Bind(),
         ToolErrorMiddleware(_words_of),
     ]
-    if approved:
-        decisions = InterruptOnConfig(allowed_decisions=["approve", "reject"])
-        middleware.append(HumanInTheLoopMiddleware(dict.fromkeys(approved, decisions)))
+    waiting: dict[str, bool | InterruptOnConfig] = {
+        **{name: InterruptOnConfig(allowed_decisions=["approve", "reject"]) for name in approved},
+        **{
+            name: InterruptOnConfig(
+                allowed_decisions=["approve", "reject"], when=_HasRead(frozenset(outgoing))
+            )
+            for name in outgoing
+        },
+    }
+    if waiting:
+        middleware.append(HumanInTheLoopMiddleware(waiting))
     return create_agent(
         _Routed(),
         tools,
@@ -178,6 +188,22 @@ class Bind(AgentMiddleware[AgentState[Any], Asking, Any]):
         if isinstance(result, ToolMessage) and result.status == "error":
             asking.turn.signals["invalid_arguments"] += 1
         return result
+
+
+@dataclass(frozen=True)
+class _HasRead:
+    """Whether a conversation has answers of tools other than those that search outside.
+
+    Refusals too: they name what the person has.
+    """
+
+    outgoing: frozenset[str]
+
+    def __call__(self, request: ToolCallRequest) -> bool:
+        return any(
+            isinstance(each, ToolMessage) and each.name not in self.outgoing
+            for each in request.state["messages"]
+        )
 
 
 class _ModelCalls(ModelCallLimitMiddleware[Any, Any]):

@@ -41,6 +41,13 @@ class Caps(_Part):
     output_tokens: int = Field(gt=0)
 
 
+class Web(_Part):
+    """Who searches the web."""
+
+    provider: Literal["perplexity"] = "perplexity"
+    model: str = "perplexity/sonar"
+
+
 class ListPrice(_Part):
     """USD per million tokens."""
 
@@ -60,6 +67,7 @@ class Policy(_Part):
     limits: dict[Provider, Limits] = {}
     caps: Caps
     prices: dict[str, ListPrice] = {}
+    web: Web = Web()
 
     @model_validator(mode="after")
     def _check_start(self) -> Self:

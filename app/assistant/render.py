@@ -10,13 +10,14 @@ from decimal import Decimal
 from typing import Any, Final
 
 from app.assistant.tools.contract import Cell, ToolResult
+from app.assistant.tools.web import link_of
 from app.assistant.verifier import Claim, verify
 
 _SPECIAL: Final = re.compile(r"([\\\[\]<$`])")
 # Markdown makes links of these without any brackets; a space of no width keeps them words.
 _AUTOLINKS: Final = re.compile(r"://|www\.|@", re.IGNORECASE)
-_CITATION: Final = re.compile(r"\[(?:r[0-9a-f]{10})(?:,\s*r[0-9a-f]{10})*\]")
-_ID: Final = re.compile(r"r[0-9a-f]{10}")
+_ID: Final = re.compile(r"r[0-9a-f]{10}|w\d{1,3}")
+_CITATION: Final = re.compile(rf"\[(?:{_ID.pattern})(?:,\s*(?:{_ID.pattern}))*\]")
 # How OpenAI, Anthropic and Google say that the answer was cut at its greatest length.
 _CUT: Final = frozenset({"length", "max_tokens"})
 
@@ -48,8 +49,10 @@ def inert(text: str) -> str:
 def rendered(text: str, results: Sequence[ToolResult], question: str = "") -> Answer:
     """Return an answer with its citations numbered as the results are shown, from 1.
 
-    Numbers that stand in no result are underlined.
+    Numbers that stand in no result are underlined. Sources of the web are links, to the addresses
+    that the search gave and to no others.
     """
+    links = _links(results)
     places = {each.result_id: number for number, each in enumerate(results, 1)}
     claims = verify(text, results, question)
     unknown: list[str] = []
@@ -65,9 +68,9 @@ def rendered(text: str, results: Sequence[ToolResult], question: str = "") -> An
     for found in _CITATION.finditer(text):
         said = []
         for cited in _ID.findall(found[0]):
-            if cited not in places:
+            if cited not in places and cited not in links:
                 unknown.append(cited)
-            said.append(str(places.get(cited, "?")))
+            said.append(links.get(cited) or str(places.get(cited, "?")))
         marks.append((found.start(), found.end(), f"\\[{', '.join(said)}\\]"))
     parts, at = [], 0
     for start, end, words in sorted(marks):
@@ -76,6 +79,17 @@ def rendered(text: str, results: Sequence[ToolResult], question: str = "") -> An
         parts += [inert(text[at:start]), words]
         at = end
     return Answer("".join([*parts, inert(text[at:])]), tuple(claims), tuple(unknown))
+
+
+def _links(results: Sequence[ToolResult]) -> dict[str, str]:
+    """Return the sources of the web by id, as links; ids that two pages have are left out."""
+    found: dict[str, set[str]] = {}
+    for result in results:
+        for row in result.rows if result.tool == "search_web" else ():
+            name, url = str(row.get("id")), link_of(row)
+            if _ID.fullmatch(name):
+                found.setdefault(name, set()).add(f"[{name}]({url})" if url else name)
+    return {name: each.pop() for name, each in found.items() if len(each) == 1}
 
 
 def is_cut(metadata: Mapping[str, Any]) -> bool:

@@ -32,15 +32,22 @@ class AssistantSettings(BaseSettings):
             "ASTRAEUS_LLM_GOOGLE_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY"
         ),
     )
+    perplexity_api_key: SecretStr | None = _key("PERPLEXITY_API_KEY")  # of searches of the web
     # Other addresses of the same interfaces: a company's gateway, a region.
     openai_url: str | None = None
     anthropic_url: str | None = None
     google_url: str | None = None
+    perplexity_url: str | None = None
     # Any server that speaks OpenAI's chat completions (Ollama, vLLM); most want no key.
     compatible_url: str | None = None
     compatible_api_key: SecretStr | None = None
     # Instead of app/assistant/models.yaml.
     models_file: Path | None = None
+    # Whether models may ask the marts by SQL of their own (chat only); how long, and how dear it
+    # may be in the unit of PostgreSQL's planner, where a page read in order is 1.
+    adhoc_sql: bool = False
+    adhoc_sql_seconds: float = Field(default=10, gt=0)
+    adhoc_sql_cost: float = Field(default=2_000_000, gt=0)
     # Until a provider that sends nothing is given up; of one attempt; of a call with all attempts.
     silence_seconds: float = Field(default=30, gt=0)
     attempt_seconds: float = Field(default=90, gt=0)

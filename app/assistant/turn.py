@@ -25,8 +25,9 @@ from app.assistant.policy import Policy, read_policy
 from app.assistant.render import is_cut, rendered
 from app.assistant.router import Router
 from app.assistant.settings import AssistantSettings
-from app.assistant.tools.contract import ADMIN, READ, SYNC, Scope, ToolResult, text
+from app.assistant.tools.contract import ADMIN, READ, SQL, SYNC, Scope, ToolResult, text
 from app.assistant.tools.registry import TOOLS
+from app.assistant.tools.web import pay_by
 from app.auth.principal import Principal
 from astraeus_pipeline.errors import AstraeusError
 from astraeus_pipeline.settings import Settings
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, ToolMessage
 
 _LOG = structlog.get_logger(__name__)
-SCOPES: Final = frozenset({READ, SYNC, ADMIN})
+SCOPES: Final = frozenset({READ, SYNC, ADMIN, SQL})
 # How long who stops a turn waits until it is written down as stopped.
 _CLOSING_SECONDS: Final = 3.0
 
@@ -270,14 +271,16 @@ class Desk:
         from app.assistant.graph import Asking, build_agent
         from app.assistant.memory import forget_steps, open_memory
 
+        pay_by(running.turn, self._ledger, self._policy)
         database = await asyncio.to_thread(open_database, Settings.from_env())
-        allowed = [each for each in TOOLS.values() if each.scope in scope.scopes]
+        allowed = [each for each in TOOLS.values() if each.scope in scope.scopes and each.is_on()]
         async with open_memory(database) as memory:
             agent = build_agent(
                 self._router,
                 self._policy,
                 bound(allowed),
                 approved=[each.name for each in allowed if each.is_write],
+                outgoing=[each.name for each in allowed if each.is_outgoing],
                 checkpointer=memory,
             )
             if decisions is not None:

@@ -11,6 +11,7 @@ Permission = Literal[
     "export",
     "views",
     "chat",
+    "sql",
     "triage",
     "budgets",
     "rules",
@@ -24,6 +25,7 @@ PERMISSIONS: Final[dict[Permission, Role]] = {
     "export": "analyst",
     "views": "analyst",  # save them
     "chat": "analyst",
+    "sql": "analyst",  # of a model's or their own, where it is turned on
     "triage": "budget_owner",  # anomalies, alerts, recommendations
     "budgets": "budget_owner",
     "rules": "budget_owner",  # of alerts and of allocation

@@ -8,21 +8,25 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.assistant.tools.contract import ADMIN, READ, SYNC, Scope, ToolSpec, acting
+from app.assistant.tools.contract import ADMIN, READ, SQL, SYNC, Scope, ToolSpec, acting
 from app.assistant.tools.registry import TOOLS
 from app.components import access, cache, formats, links, tool_result
 from app.components import scope as scopes
 from app.queries import listings
 from astraeus_pipeline.errors import AstraeusError
 
-_SCOPES: Final = frozenset({READ, SYNC, ADMIN})
+_SCOPES: Final = frozenset({READ, SYNC, ADMIN, SQL})
 _KEPT: Final = "tool_form_result"
 
 
 def draw(known: scopes.Scope) -> None:
     """Draw the choice of a tool, its form, and what it last answered."""
     allowed = Scope.of(access.current(), _SCOPES).scopes
-    specs = {each.title: each for each in TOOLS.values() if each.scope in allowed}
+    specs = {
+        each.title: each
+        for each in TOOLS.values()
+        if each.scope in allowed and each.is_on() and not each.is_outgoing
+    }
     with st.container(border=True):
         name = st.selectbox("What to ask", list(specs), key="tool", bind="query-params")
         links.check({"tool": [name]})

@@ -35,6 +35,7 @@ def title(result: ToolResult, number: int | None = None) -> str:
 
 def draw(result: ToolResult, key: str) -> None:
     """Draw a result; `key` is its own on the page."""
+    _badge(result)
     st.caption(_standing(result))
     done = render.receipt(result)
     if done:
@@ -51,6 +52,16 @@ def draw(result: ToolResult, key: str) -> None:
     _sources(result, key)
 
 
+def _badge(result: ToolResult) -> None:
+    """Say whether figures are of the catalogue, or of SQL that nobody has looked at."""
+    if result.tool == "run_sql":
+        st.badge("ad-hoc SQL", icon=":material/code:", color="orange")
+    elif result.tool == "search_web":
+        st.badge("web, not verified", icon=":material/public:", color="gray")
+    elif result.basis:
+        st.badge("verified metric", icon=":material/verified:", color="green")
+
+
 def _standing(result: ToolResult) -> str:
     parts = []
     if result.basis:
@@ -64,7 +75,10 @@ def _standing(result: ToolResult) -> str:
     if result.reconciliation:
         parts.append(result.reconciliation)
     shown = len(result.rows)
-    parts.append(f"{shown} of {result.row_count} rows" if result.truncated else f"{shown} rows")
+    if result.truncated and result.row_count == shown:
+        parts.append(f"the first {shown} rows")
+    else:
+        parts.append(f"{shown} of {result.row_count} rows" if result.truncated else f"{shown} rows")
     return formats.escaped(", ".join(parts))
 
 

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import psycopg
 import sqlalchemy
+from psycopg.rows import dict_row
 from sqlalchemy.exc import DBAPIError
 
 from app.queries.compiler import Statement
 from app.settings import app_settings
-from astraeus_pipeline.errors import DatabaseError
+from astraeus_pipeline.errors import ConfigError, DatabaseError
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import open_database
 
@@ -48,6 +49,66 @@ def _answered(statement: Statement, session: str) -> list[Row]:
         return rows
 
 
+def run_guarded(sql: str, session: str, *, seconds: float, most_cost: float) -> list[Row]:
+    """Return the rows of SQL that is not ours, as `run` does; nothing of it can stay.
+
+    It is prepared, which the server does with a single statement alone, found out what it would
+    cost (in the planner's unit), and run in a transaction that is rolled back. Names that are not
+    written with their schema are those of PostgreSQL itself.
+
+    Raises: ConfigError in PostgreSQL's words where it does not take it, where it would cost more
+    or takes longer, or where two columns have one name; DatabaseError.
+    """
+    try:
+        with _engine().connect() as connection:
+            limits = _limits(session) | {"timeout": f"{int(seconds * 1000)}ms"}
+            connection.execute(_LIMITS, limits)
+            connection.execute(_ALONE)
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)  # noqa: S101 - the engine's driver
+            with driver.cursor() as cursor:
+                cursor.execute(f"explain (format json) {sql}".encode(), prepare=True)
+                [[plan]] = cursor.fetchall()
+                _check_cost(plan[0]["Plan"]["Total Cost"], most_cost)
+            with driver.cursor(row_factory=dict_row) as cursor:
+                cursor.execute(sql.encode(), prepare=True)
+                names = [each.name for each in cursor.description or ()]
+                if len(set(names)) < len(names):
+                    raise ConfigError(
+                        "Refused: two columns of the answer have one name.",
+                        hint="Name each with AS.",
+                    )
+                return cursor.fetchall()
+    except DBAPIError as error:
+        raise _explained(error) from error
+    except psycopg.Error as error:
+        raise _refused(error, seconds) from None
+
+
+def _check_cost(cost: float, most: float) -> None:
+    if cost > most:
+        raise ConfigError(
+            f"Refused: it would cost {cost:,.0f}, and {most:,.0f} is the most.",
+            hint="Ask for fewer days, fewer joins, or a mart of sums (fct_costs_by_dimension).",
+        )
+
+
+def _refused(error: psycopg.Error, seconds: float) -> ConfigError | DatabaseError:
+    code = error.sqlstate or ""
+    if code == "57014":
+        return ConfigError(
+            f"It took longer than {seconds:g} seconds and was stopped.",
+            hint="Ask for fewer days, or a mart of sums (fct_costs_by_dimension).",
+        )
+    # Classes of what is wrong with the statement or its values; all else is the server's trouble.
+    if code[:2] in ("0A", "21", "22", "25", "26", "42", "54"):
+        words = (error.diag.message_primary or "it is not valid").rstrip(".")
+        return ConfigError(f"PostgreSQL refused it: {words}.", hint=error.diag.message_hint)
+    return DatabaseError(
+        "The database did not answer.", hint="Ask who runs it to look at `astraeus doctor`."
+    )
+
+
 @cache
 def _engine() -> sqlalchemy.Engine:
     return open_database(Settings.from_env()).engine("reader")
@@ -66,6 +127,11 @@ _LIMITS: Final = sqlalchemy.text(
     " set_config('transaction_read_only', 'on', true),"
     # A kept plan must not be one for any value: of a day or of a year, it took seconds.
     " set_config('plan_cache_mode', 'force_custom_plan', true)"
+)
+
+_ALONE: Final = sqlalchemy.text(
+    "select set_config('search_path', 'pg_catalog', true),"
+    " set_config('standard_conforming_strings', 'on', true)"
 )
 
 

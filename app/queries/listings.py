@@ -15,6 +15,15 @@ def _fixed(sql: str) -> Statement:
 
 VERSION: Final = _fixed("select invocation_id, built_at from marts.data_version")
 
+# What the reader may read of the marts, column by column.
+COLUMNS: Final = _fixed(
+    "select relname as mart, attname as name, format_type(atttypid, null) as type"
+    " from pg_catalog.pg_class inner join pg_catalog.pg_attribute on attrelid = pg_class.oid"
+    " inner join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace"
+    " where nspname = 'marts' and relkind in ('r', 'p', 'v') and attnum > 0 and not attisdropped"
+    " and has_table_privilege(pg_class.oid, 'select') order by relname, attnum"
+)
+
 _WEIGHTS: Final = "select billing_currency as currency, sum(abs(billed_cost)) as weight"
 _OF_MONTHS: Final = " where dimension = 'account' and grain = 'month' group by 1 order by 2 desc, 1"
 _BY_DAY: Final = _fixed(f"{_WEIGHTS} from marts.fct_daily_costs group by 1 order by 2 desc, 1")

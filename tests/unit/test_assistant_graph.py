@@ -83,6 +83,7 @@ async def wait() -> str:
 
 
 WRITTEN: list[str] = []
+LOOKED: list[str] = []
 
 
 def sync(account: str) -> str:
@@ -92,6 +93,10 @@ def sync(account: str) -> str:
 
 
 def plain_tools() -> list[BaseTool]:
+    def look(query: str) -> str:
+        LOOKED.append(query)
+        return "It is sunny."
+
     async def adding(a: int, b: int) -> str:
         return await asyncio.to_thread(add, a, b)
 
@@ -99,6 +104,7 @@ def plain_tools() -> list[BaseTool]:
         StructuredTool.from_function(coroutine=adding, name="add", description="Add"),
         StructuredTool.from_function(coroutine=wait, name="wait", description="Wait"),
         StructuredTool.from_function(sync, name="sync", description="Sync"),
+        StructuredTool.from_function(look, name="look", description="Look"),
     ]
 
 
@@ -121,6 +127,7 @@ class Desk:
             policy,
             plain_tools() if tools is None else tools,
             approved=["sync"],
+            outgoing=["look"],
             checkpointer=InMemorySaver(),
         )
         self.turn = self.new_turn()
@@ -250,6 +257,25 @@ def test_what_changes_something_waits_for_a_person(decision: str) -> None:
     state = desk.ask(Command(resume={"decisions": [{"type": decision}]}))
     assert (["acme"] if decision == "approve" else []) == WRITTEN
     assert state["messages"][-1].text == "As you say."
+    desk.check()
+
+
+def test_what_leaves_the_house_waits_once_anything_was_read() -> None:
+    LOOKED.clear()
+    desk = Desk(
+        says("", call("look", "1", query="weather")),
+        says("", call("look", "2", query="again")),
+        says("", call("add", "3", a=1, b=2)),
+        says("", call("look", "4", query="acme spent 3")),
+        says("As you say."),
+    )
+    state = desk.ask("What is it?")
+    # Its own answers are of the web; what another tool has told would go out.
+    assert LOOKED == ["weather", "again"]
+    (asked,) = state["__interrupt__"]
+    assert asked.value["action_requests"][0]["args"] == {"query": "acme spent 3"}
+    state = desk.ask(Command(resume={"decisions": [{"type": "reject"}]}))
+    assert LOOKED == ["weather", "again"] and state["messages"][-1].text == "As you say."
     desk.check()
 
 

@@ -34,11 +34,16 @@ from astraeus_pipeline.errors import ConfigError, ForbiddenError
 Cell = str | int | bool | Decimal | date | None
 Parameter = str | int | bool | list[str] | list[dict[str, str | list[str]]] | None
 Server = Literal["infrastructure", "cloud_sync", "llm_analytics"]
+Source = Server | Literal["chat"]  # of no server: only here
 READ: Final = "finops:read"
 SYNC: Final = "finops:sync"
 ADMIN: Final = "finops:admin"
+SQL: Final = "finops:sql"
 # What somebody's role must allow, whatever a token or a page grants them.
-_PERMISSIONS: Final[dict[str, Permission]] = {READ: "read", SYNC: "accounts", ADMIN: "users"}
+_PERMISSIONS: Final[dict[str, Permission]] = {
+    **{READ: "read", SYNC: "accounts", ADMIN: "users"},
+    SQL: "sql",
+}
 _AMOUNT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Names and tags are other people's text: what is longer helps nobody but an attacker.
@@ -202,14 +207,18 @@ def result_id(tool: str, sql: str, params: Mapping[str, Parameter], as_of: date 
 class ToolSpec:
     """A tool: a function of annotated, defaulted arguments that returns a ToolResult.
 
-    The function's docstring is what models read of it. A tool with `is_write` needs approval.
+    The function's docstring is what models read of it. A tool with `is_write` needs approval; one
+    whose `is_on` says no is offered to nobody. One that `is_outgoing` sends words of a model out of
+    the house, for money: only a turn of the chat can, and it asks once rows are in its context.
     """
 
     function: Callable[..., ToolResult]
-    server: Server
+    server: Source
     title: str
     scope: str = READ
     is_write: bool = False
+    is_outgoing: bool = False
+    is_on: Callable[[], bool] = lambda: True
 
     @property
     def name(self) -> str:

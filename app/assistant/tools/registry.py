@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from app.assistant.tools import (
+    adhoc_sql,
     attachments,
     cloud_sync,
     costs,
     infrastructure,
     llm_analytics,
     names,
+    web,
 )
-from app.assistant.tools.contract import SYNC, Server, ToolSpec
+from app.assistant.tools.contract import SQL, SYNC, Server, ToolSpec
 from astraeus_pipeline.errors import ConfigError
 
 TOOLS: Final[dict[str, ToolSpec]] = {
@@ -36,6 +38,9 @@ TOOLS: Final[dict[str, ToolSpec]] = {
         ToolSpec(cloud_sync.validate_credentials, "cloud_sync", "Credentials", scope=SYNC),
         ToolSpec(llm_analytics.analyze_usage, "llm_analytics", "Use of language models"),
         ToolSpec(llm_analytics.optimize_models, "llm_analytics", "Other language models"),
+        ToolSpec(adhoc_sql.run_sql, "chat", "Ad-hoc SQL", scope=SQL, is_on=adhoc_sql.is_on),
+        ToolSpec(web.search_web, "chat", "The web", is_outgoing=True, is_on=web.is_on),
+        ToolSpec(adhoc_sql.list_marts, "chat", "Marts", scope=SQL, is_on=adhoc_sql.is_on),
     )
 }
 
