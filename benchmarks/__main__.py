@@ -23,6 +23,7 @@ SCRIPTS: dict[str, list[str]] = {
     "marts": ["--rows", "1000000", "--runs", "1"],
     "allocation": ["--rows", "300000"],
     "queries": ["--small", "73000", "--large", "365000", "--runs", "5"],
+    "tools": ["--charges", "365000", "--runs", "5"],
     "pages": ["--charges", "365000", "--runs", "2", "--clicks", "8", "--seconds", "30"],
     "backfill": ["--accounts", "3", "--days", "60", "--sample", "2"],
     "faults": ["--days", "60"],
