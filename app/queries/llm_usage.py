@@ -33,3 +33,17 @@ def compile_usage(days: DayRange, groups: Sequence[str]) -> Statement:
         f" order by billing_currency nulls last, billed_cost desc nulls last, {places}",
         (("first", days.first), ("last", days.last)),
     )
+
+
+def compile_own(days: DayRange) -> Statement:
+    """Return the statement of what the assistant's own calls are estimated at, one row.
+
+    Columns out: calls, unpriced_calls, estimated_cost (USD; null where none is known).
+    """
+    return Statement(
+        "select coalesce(sum(calls), 0)::bigint as calls,"
+        " coalesce(sum(unpriced_calls), 0)::bigint as unpriced_calls,"
+        " sum(estimated_cost) as estimated_cost from marts.fct_assistant_usage"
+        " where usage_date between :first and :last",
+        (("first", days.first), ("last", days.last)),
+    )

@@ -17,15 +17,17 @@ from app.assistant import pass_rates
 from app.assistant.tools.contract import ADMIN, READ, SYNC, Scope, ToolResult, acting
 from app.assistant.tools.registry import TOOLS
 from app.auth import store
+from app.queries.compiler import Statement
 from app.records import accounts
 from astraeus_pipeline.contracts.people import Grant
 from astraeus_pipeline.errors import AstraeusError, ConfigError, ForbiddenError
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import chat_messages
 from astraeus_pipeline.warehouse.engine import Database
-from tests.app.conftest import DAYS, THROUGH, sign_in, user_of
+from tests.app.conftest import DAYS, THROUGH, ask, sign_in, user_of
 from tests.app.test_accounts_page import web  # noqa: F401 - a fixture, Dagster's stand-in
 from tests.fixtures.estate import write_month
+from tests.fixtures.parsed import parsed_for, run_dbt
 
 pytestmark = pytest.mark.integration
 ALL: Final = frozenset({READ, SYNC, ADMIN})
@@ -145,7 +147,37 @@ def test_use_of_models_is_ones_own_or_everybodys(
     assert [row["failed_calls"] for row in whole.rows] == [1, 0]
     with pytest.raises(ConfigError, match="no group of source assistant 'meter'"):
         call("analyze_usage", group_by=["meter"])
-    assert call("analyze_usage", source="billed", group_by=["model", "day"]).rows == []
+    billed = call("analyze_usage", source="billed", group_by=["model", "day"])
+    # Beside the bills, of which there are none here: by list price, labelled, never added to them.
+    assert billed.rows == [] and billed.totals == {
+        "assistant_estimated_cost USD": Decimal("0.0075")
+    }
+    assert any("own 3 calls" in each and "(1 of them" in each for each in billed.notes)
+    assert "fct_assistant_usage" in billed.sql and "USD" in billed.unit.values()
+    sign_in(marts, "of-acme", "viewer", Grant("account", "acme"))
+    assert call("analyze_usage", "of-acme", source="billed").totals == {}
+    marted = Statement(
+        "select provider, model, calls, unpriced_calls, input_tokens::bigint as input_tokens,"
+        " estimated_cost, cost_basis, billing_currency, is_vendor_ingested"
+        " from marts.fct_assistant_usage order by model",
+        (),
+    )
+    assert ask(marted, "of-acme") == []
+    told = {"cost_basis": "estimated", "billing_currency": "USD", "is_vendor_ingested": False}
+    assert [dict(row) for row in ask(marted)] == [
+        {
+            **{"provider": "openai", "model": model, "calls": calls, "unpriced_calls": unpriced},
+            **{"input_tokens": 1000, "estimated_cost": Decimal(cost), **told},
+        }
+        for model, calls, unpriced, cost in (
+            ("gpt-5", 1, 0, "0.00625"),
+            ("gpt-5-mini", 2, 1, "0.00125"),
+        )
+    ]
+    tested = ("test", "--select", "fct_assistant_usage", "assistant_usage_equals_calls")
+    results = run_dbt(parsed_for(marts), tmp_path / "target", tested).results
+    states = [each.status for each in results if each.node.resource_type == "test"]
+    assert states == ["pass"] * 6
 
     other = call("optimize_models")
     row = next(each for each in other.rows if each["other_model"] == "claude-haiku-4-5")

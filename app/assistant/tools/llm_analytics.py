@@ -27,6 +27,7 @@ from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.warehouse import chat_usage
 
 _DAYS: Final = 30
+_OWN_COST: Final = "assistant_estimated_cost"
 _CENTS: Final = Decimal("0.01")
 _UNITS: Final = {
     **dict.fromkeys(("calls", "answered_calls", "failed_calls", "repeated_calls"), "calls"),
@@ -79,6 +80,7 @@ def analyze_usage(
         if row["billed_cost"] is not None:
             name = f"billed_cost {row['billing_currency']}"
             totals[name] = money.add(totals.get(name, money.ZERO), row["billed_cost"])
+    notes = _beside_bills(asking, days, totals)
     return asking.result(
         "analyze_usage",
         rows[:limit],
@@ -88,6 +90,7 @@ def analyze_usage(
         unit={**_of(rows), **{name: name[-3:] for name in totals}},
         basis="billed",
         standing=known,
+        notes=notes,
     )
 
 
@@ -172,6 +175,22 @@ def _on_quality(rates: dict[str, PassRate], used: Sequence[str]) -> list[str]:
 
 def _percent(rate: PassRate | None) -> Decimal | None:
     return None if rate is None else rate.percent
+
+
+def _beside_bills(asking: Asking, days: DayRange, totals: dict[str, Decimal]) -> list[str]:
+    """Add the assistant's own calls to the totals, as an estimate beside the bills; say so."""
+    if not asking.who.sees_everything:
+        return []
+    [own] = asking.ask(llm_usage.compile_own(days))
+    if not own["calls"]:
+        return []
+    if own["estimated_cost"] is not None:
+        totals[f"{_OWN_COST} USD"] = own["estimated_cost"]
+    return [
+        f"{_OWN_COST} is what the assistant's own {own['calls']} calls cost by list prices"
+        f" ({own['unpriced_calls']} of them have no known price and are not in it). A vendor's bill"
+        " holds them too if its key is of an account here: never add the two."
+    ]
 
 
 def _repriced(provider: Provider, model: str, row: Row) -> ledger.Price:
