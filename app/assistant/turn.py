@@ -19,6 +19,7 @@ from uuid import UUID
 
 import structlog
 
+from app.assistant import flow
 from app.assistant.ledger import Ledger, Turn
 from app.assistant.models import Models
 from app.assistant.policy import Policy, read_policy
@@ -140,6 +141,11 @@ class Running:
 
     async def run(self, work: Coroutine[Any, Any, None], ledger: Ledger) -> None:
         """Do the work and write down how it ended, whatever happens; not to be cancelled."""
+        with flow.request(str(self.turn.message_id)):
+            flow.question(self.turn, self.question)
+            await self._run(work, ledger)
+
+    async def _run(self, work: Coroutine[Any, Any, None], ledger: Ledger) -> None:
         self._task = asyncio.create_task(work)
         if self._is_stopped:
             self._task.cancel()
@@ -151,6 +157,7 @@ class Running:
             status, error = "failed", str(failed)
         except Exception as failed:  # noqa: BLE001 - who reads must be told that it has ended
             status, error = "failed", self._unforeseen(failed)
+        flow.answer(self.turn, status, self.text, len(self.results))
         self.tell(Closed(status, error))
 
     def _ending(self) -> tuple[Status, str]:

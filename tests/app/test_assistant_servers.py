@@ -8,12 +8,14 @@ from typing import Any
 
 import anyio
 import pytest
+import structlog
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from structlog.testing import capture_logs
 
 from app.assistant.servers import protocol, visits
 from app.assistant.servers.__main__ import main
-from app.assistant.tools.contract import READ, Scope, acting
+from app.assistant.tools.contract import READ, Scope, ToolSpec, acting
 from app.assistant.tools.registry import TOOLS, of_server
 from app.auth import store
 from astraeus_pipeline.contracts.people import Grant
@@ -31,11 +33,13 @@ ASKED = {
 }
 
 
-def directly(email: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def directly(
+    email: str, name: str, arguments: dict[str, Any], scopes: str = READ
+) -> dict[str, Any]:
     """Return a tool's answer as the person gets it in this process."""
     who = store.live(user_of(email)["session"])
     assert who is not None
-    with acting(Scope.of(who)):
+    with acting(Scope.of(who, frozenset(scopes.split()))):
         return TOOLS[name].run(arguments).model_dump(mode="json")
 
 
@@ -136,3 +140,43 @@ def test_in_one_process_both_protocols_say_the_same(marts: Database) -> None:
             return await client.call_tool("get_costs", {})
 
     assert "needs the scope finops:read" in anyio.run(refused).content[0].text
+
+
+def test_what_nobody_has_foreseen_is_a_sentence_a_log_and_an_audit_line(
+    marts: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = store.live(user_of("analyst")["session"])
+    assert who is not None
+    server = protocol.build("infrastructure", lambda: Scope.of(who))
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("hunter2")
+
+    async def talk() -> Any:
+        async with Client(server) as client:
+            prompt = await client.get_prompt("monthly_review", {"month": "2026-02"})
+            templates = await client.list_resource_templates()
+            metric = await client.read_resource(f"{protocol.CATALOG}/billed")
+            monkeypatch.setattr(ToolSpec, "_run", broken)
+            return prompt, templates, metric, await client.call_tool("get_costs", ASKED)
+
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        prompt, templates, metric, failed = anyio.run(talk)
+    assert "2026-02-01" in prompt.messages[0].content.text
+    assert [each.name for each in templates.resource_templates] == ["metric"]
+    assert '"column": "marts.fct_daily_costs.billed_cost"' in metric.contents[0].text
+    [told] = [each for each in lines if each["event"] == "a tool failed"]
+    assert "RuntimeError: hunter2" in told["traceback"]
+    words = failed.content[0].text
+    assert failed.is_error and "hunter2" not in words and told["request_id"][:8] in words
+    requests = [each for each in lines if each["event"] == "a request was answered"]
+    asked = [(each["method"], each.get("name") or each.get("uri")) for each in requests]
+    assert ("prompts/get", "monthly_review") in asked and ("tools/call", "get_costs") in asked
+    assert all(each["bytes"] > 0 and each["milliseconds"] >= 0 for each in requests)
+    with marts.connect("app") as conn:
+        noted = conn.execute(
+            "select subject, detail ->> 'failed', detail ->> 'request_id' from app.audit_log"
+            " where action = 'tool.called' and actor = 'analyst@example.org' order by id"
+        ).fetchall()
+    assert [row[:2] for row in noted] == [("describe_metric", None), ("get_costs", "RuntimeError")]
+    assert noted[-1][2] == told["request_id"]

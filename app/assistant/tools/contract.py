@@ -6,7 +6,6 @@ import hashlib
 import inspect
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +24,8 @@ from pydantic import (
     model_validator,
 )
 
+from app.assistant import flow
+from app.assistant.flow import text as text
 from app.assistant.tools import names
 from app.auth.permissions import Permission
 from app.auth.principal import Principal
@@ -46,8 +47,6 @@ _PERMISSIONS: Final[dict[str, Permission]] = {
 }
 _AMOUNT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# Names and tags are other people's text: what is longer helps nobody but an attacker.
-TEXT_LENGTH: Final = 200
 
 
 @dataclass(frozen=True)
@@ -116,12 +115,6 @@ def cell(value: Any) -> Cell:
     if isinstance(value, dict | list | tuple):
         value = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
     return text(str(value))
-
-
-def text(value: str) -> str:
-    """Return text without control and format characters, cut at TEXT_LENGTH."""
-    kept = "".join(" " if unicodedata.category(each)[0] == "C" else each for each in value)
-    return kept if len(kept) <= TEXT_LENGTH else f"{kept[: TEXT_LENGTH - 1]}…"
 
 
 def _cells(rows: Any) -> Any:
@@ -251,6 +244,15 @@ class ToolSpec:
         Raises: ForbiddenError if the caller may not, ConfigError for arguments that cannot be
         asked (it names the fault, what is allowed and the nearest), DatabaseError.
         """
+        who = caller().user_id
+        arguments = flow.masked(given)
+        with flow.step("a tool was called", tool=self.name, user=who, arguments=arguments) as told:
+            result = self._run(given)
+            told |= {"result": result.result_id, "rows": len(result.rows)}
+            told["bytes"] = len(result.for_model().encode())
+        return result
+
+    def _run(self, given: Mapping[str, Any]) -> ToolResult:
         needs(self.scope)
         try:
             asked = self.arguments.model_validate(dict(given))
