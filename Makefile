@@ -11,7 +11,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # Our own modules would be compiled again by every process that is started.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions focus eval bench bench-anomalies bench-forecasts dev manifest lock focus-lock setup clean
+.PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions mcp-suite focus eval bench bench-anomalies bench-forecasts dev manifest lock focus-lock setup clean
 
 setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
@@ -76,6 +76,12 @@ check-imports: | setup
 # Not beside sqlfluff: both read dbt's project.
 check-definitions: check-sql | setup
 	DAGSTER_HOME="$$(mktemp -d)" $(BIN)/dagster definitions validate -w workspace.yaml
+
+# MCP's official inspector and conformance suite on our servers, over stdio and HTTP. Fetched with the
+# node that they want where they are missing (npm), then kept in the user's cache.
+mcp-suite: setup
+	deploy/mcp-suite
+	$(BIN)/python -m pytest -n 0 -rs tests/app/test_mcp_suite.py
 
 # Each provider's charges through the official FOCUS validator; on the demo where there is nothing
 # else. Needs a Python 3.12 beside ours. FOCUS="--allow-missing" lets pass what cannot be run.

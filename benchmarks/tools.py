@@ -90,6 +90,7 @@ def questions() -> list[Question]:
         Question("get_stats", "45 days", {}),
         Question("get_budgets", "all", {}),
         Question("get_anomalies", "open", {}),
+        Question("get_savings", "open", {}),
         Question("get_alerts", "since a month", {"since": LAST - timedelta(days=30)}),
         Question("analyze_usage", "the assistant's", {}),
         Question("analyze_usage", "billed, a year", {**year, "source": "billed"}),

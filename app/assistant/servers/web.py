@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from threading import Lock
@@ -73,8 +73,12 @@ class Visitors:
         return opened
 
 
-def application(issuer: Issuer, url: str) -> Starlette:
-    """Return the servers, at `<url>/mcp/<server>`.
+def application(
+    issuer: Issuer,
+    url: str,
+    build: Callable[[Server, Callable[[], Scope]], Protocol[Any]] = protocol.build,
+) -> Starlette:
+    """Return the servers that `build` makes, at `<url>/mcp/<server>`.
 
     Raises: ConfigError for an address without TLS that is not of this machine.
     """
@@ -82,7 +86,7 @@ def application(issuer: Issuer, url: str) -> Starlette:
     apps: dict[str, ASGIApp] = {}
     servers: list[Protocol[Any]] = []
     for name in get_args(Server):
-        server = protocol.build(name, Visitors(name).scope)
+        server = build(name, Visitors(name).scope)
         apps[name] = _guarded(server, name, issuer, base)
         servers.append(server)
 
@@ -106,7 +110,8 @@ def _guarded(server: Protocol[Any], name: Server, issuer: Issuer, base: str) -> 
     resource = f"{base}/mcp/{name}"
     return server.streamable_http_app(
         streamable_http_path=f"/mcp/{name}",
-        json_response=True,
+        # Whoever goes away stops what they asked for; a long answer is kept alive through proxies.
+        json_response=False,
         stateless_http=True,
         transport_security=TransportSecuritySettings(
             allowed_hosts=[parts.netloc, *_ANY_PORT],
