@@ -74,7 +74,9 @@ def questions() -> list[Question]:
         *_costs("a year by service and region", **year, group_by=["service", "region"]),
         *_costs(
             "last month by account against the one before",
-            **{**last_month, "group_by": ["account"], "compare_to": "previous_period"},
+            **last_month,
+            group_by=["account"],
+            compare_to="previous_period",
         ),
         *_costs("a service by sub account", **recent, filters=one, group_by=["sub_account"]),
         *_costs("a year by team", **year, group_by=["team"]),
