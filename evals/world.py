@@ -17,9 +17,8 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from app.assistant.tools.contract import Scope, ToolResult, acting
+from app.assistant.tools.contract import SCOPES, Scope, ToolResult, acting
 from app.assistant.tools.registry import TOOLS
-from app.assistant.turn import SCOPES
 from app.auth import store
 from app.auth.principal import Principal
 from astraeus_pipeline.contracts.people import Grant, Role

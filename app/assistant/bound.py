@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from threading import Thread
 from typing import Any
 
 from langchain_core.tools import BaseTool, StructuredTool
 
 from app.assistant.tools.contract import ToolSpec
+from app.queries.execute import Stopper
 
 
 def bound(specs: Iterable[ToolSpec]) -> list[BaseTool]:
@@ -22,8 +24,15 @@ def bound(specs: Iterable[ToolSpec]) -> list[BaseTool]:
 
 def _bound(spec: ToolSpec) -> BaseTool:
     async def run(**given: Any) -> tuple[str, dict[str, Any]]:
-        # A thread sees who asks, as it takes the context of the task along.
-        result = await asyncio.to_thread(spec.run, given)
+        stopper = Stopper()
+        try:
+            with stopper.active():
+                # A thread sees who asks, as it takes the context of the task along.
+                result = await asyncio.to_thread(spec.run, given)
+        except asyncio.CancelledError:
+            # The thread cannot be cancelled, its query can; not awaited, as this task ends now.
+            Thread(target=stopper.stop, name="stop a query", daemon=True).start()
+            raise
         return result.for_model(), result.model_dump(mode="json")
 
     return StructuredTool(

@@ -5,11 +5,13 @@ Imports LangGraph: at the first question only.
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from string import Template
 from typing import Any, Final, TypeAlias, cast
@@ -27,6 +29,7 @@ from langchain.agents.middleware import (
     ToolCallLimitMiddleware,
     ToolCallRequest,
     ToolErrorMiddleware,
+    hook_config,
 )
 from langchain.agents.middleware.model_call_limit import ModelCallLimitExceededError
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -41,11 +44,12 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from app.assistant.arguments import hearing
+from app.assistant.checking import Check
 from app.assistant.ledger import Turn
 from app.assistant.models import forbid_tracing
 from app.assistant.policy import Policy
 from app.assistant.router import Call, Router
-from app.assistant.tools.contract import Scope, acting
+from app.assistant.tools.contract import Scope, acting, text
 from app.assistant.transcripts import answered
 from astraeus_pipeline.errors import AstraeusError, LimitError, PayloadError
 
@@ -77,20 +81,26 @@ def build_agent(
     *,
     approved: Collection[str] = (),
     outgoing: Collection[str] = (),
+    ending: Collection[str] = (),
+    is_checked: bool = False,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
 ) -> Agent:
     """Return the agent; run it with `context=Asking(...)`.
 
     Tools named in `approved` wait for a person (an interrupt, which needs a checkpointer); those in
-    `outgoing` do once other tools have answered, as a model could send away what it read. The
+    `outgoing` do once other tools have answered, as a model could send away what it read. After one
+    of `ending` has answered, no model is asked any more. With `is_checked` an answer with numbers
+    that no tool's artifact has is asked for once more. The
     custom stream says {"attempt": n} before each call of a model: what was shown of the last one
     is void. A run raises what `Router.run` does, LimitError after too many calls of models, and
     PayloadError where a model's calls of tools stay unreadable.
     """
     forbid_tracing()
     middleware: list[AgentMiddleware[Any, Asking, Any]] = [
+        *((_Ending(ending),) if ending else ()),
         _ModelCalls(run_limit=policy.caps.model_calls, exit_behavior="error"),
         ToolCallLimitMiddleware(run_limit=policy.caps.tool_calls),
+        *((Check(),) if is_checked else ()),
         Repair(),
         Route(router),
         Bind(),
@@ -183,8 +193,10 @@ class Bind(AgentMiddleware[AgentState[Any], Asking, Any]):
     ) -> ToolMessage | Command[Any]:
         """Call a tool for the person of the run."""
         asking = cast("Asking", request.runtime.context)
+        began = time.monotonic()
         with acting(asking.scope):
             result = await handler(request)
+        _log(asking.turn, request, result, time.monotonic() - began)
         if isinstance(result, ToolMessage) and result.status == "error":
             asking.turn.signals["invalid_arguments"] += 1
         return result
@@ -204,6 +216,21 @@ class _HasRead:
             isinstance(each, ToolMessage) and each.name not in self.outgoing
             for each in request.state["messages"]
         )
+
+
+class _Ending(AgentMiddleware[AgentState[Any], Any, Any]):
+    """Ends a turn with the answer of a tool, where the tool did not refuse."""
+
+    def __init__(self, tools: Collection[str]) -> None:
+        self._tools = frozenset(tools)
+
+    @hook_config(can_jump_to=["end"])
+    def before_model(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:
+        """Jump over the model."""
+        answers = takewhile(lambda each: isinstance(each, ToolMessage), state["messages"][::-1])
+        if any(each.name in self._tools and each.status != "error" for each in answers):
+            return {"jump_to": "end"}
+        return None
 
 
 class _ModelCalls(ModelCallLimitMiddleware[Any, Any]):
@@ -250,6 +277,23 @@ def _words_of(error: Exception, request: ToolCallRequest) -> str:
     told = "".join(traceback.format_exception(error))
     _LOG.error("a tool failed", tool=request.tool_call["name"], traceback=told)
     return f"{request.tool_call['name']} failed. Do not call it again for this question."
+
+
+def _log(turn: Turn, request: ToolCallRequest, result: Any, seconds: float) -> None:
+    """Note a call with its arguments, which hold no secret, and how much came of it."""
+    arguments = request.tool_call["args"].items()
+    told = {"characters": len(result.text)} if isinstance(result, ToolMessage) else {}
+    if told and isinstance(result.artifact, dict):
+        told |= {"result": result.artifact["result_id"], "rows": result.artifact["row_count"]}
+    _LOG.info(
+        "a tool was called",
+        message_id=str(turn.message_id),
+        tool=request.tool_call["name"],
+        arguments={text(str(name)): text(str(value)) for name, value in arguments},
+        status=getattr(result, "status", None),
+        milliseconds=round(1000 * seconds),
+        **told,
+    )
 
 
 @cache

@@ -186,6 +186,8 @@ class Turn:
             "latency_ms": sum(each.latency_ms for each in self.attempts),
             "fallbacks": sum(each.outcome in ("refused", "failed") for each in self.attempts),
             "repairs": self.signals["repairs"],
+            # Of an answer that was asked for once more.
+            "first_unverified": self.signals["unverified_numbers"],
         }
 
 

@@ -102,15 +102,13 @@ def is_cut(metadata: Mapping[str, Any]) -> bool:
 
 def receipt(result: ToolResult) -> str | None:
     """Say what a tool has done, by its own result and not by what a model says of it."""
-    if result.tool != "sync_resources" or not result.rows:
-        return None
-    row = result.rows[0]
-    if row.get("state") != "requested":
-        return None
-    return (
-        f"Dagster was asked to ingest {row['days']} days of {row['dataset']} of"
-        f" {row['account']} (backfill {row['backfill_id']})."
-    )
+    row = result.rows[0] if result.rows else {}
+    if result.tool == "sync_resources" and row.get("state") == "requested":
+        return (
+            f"Dagster was asked to ingest {row['days']} days of {row['dataset']} of"
+            f" {row['account']} (backfill {row['backfill_id']})."
+        )
+    return str(row["receipt"]) if row.get("receipt") else None
 
 
 def bars(result: ToolResult) -> tuple[str, str, str, list[tuple[str, Decimal]]] | None:
@@ -155,6 +153,7 @@ def columns(result: ToolResult) -> list[str]:
     """
     names = dict.fromkeys(name for row in result.rows for name in row)
     kept = [name for name in names if any(row.get(name) is not None for row in result.rows)]
+    kept = [name for name in kept if name != "receipt"]  # which is told in words
     if "billing_currency" in kept and "billing_currency" not in result.unit.values():
         kept.remove("billing_currency")  # each heading names its own
     return sorted(kept, key=lambda name: _place(result, name))

@@ -26,7 +26,7 @@ from app.assistant.policy import Policy, read_policy
 from app.assistant.render import is_cut, rendered
 from app.assistant.router import Router
 from app.assistant.settings import AssistantSettings
-from app.assistant.tools.contract import ADMIN, READ, SQL, SYNC, Scope, ToolResult, text
+from app.assistant.tools.contract import SCOPES, Scope, ToolResult, text
 from app.assistant.tools.registry import TOOLS
 from app.assistant.tools.web import pay_by
 from app.auth.principal import Principal
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, ToolMessage
 
 _LOG = structlog.get_logger(__name__)
-SCOPES: Final = frozenset({READ, SYNC, ADMIN, SQL})
 # How long who stops a turn waits until it is written down as stopped.
 _CLOSING_SECONDS: Final = 3.0
 
@@ -288,6 +287,8 @@ class Desk:
                 bound(allowed),
                 approved=[each.name for each in allowed if each.is_write],
                 outgoing=[each.name for each in allowed if each.is_outgoing],
+                ending=[each.name for each in allowed if each.ends_turn],
+                is_checked=True,
                 checkpointer=memory,
             )
             if decisions is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from app.auth.permissions import Permission, may
 from astraeus_pipeline.contracts.people import Grant, Role
@@ -49,6 +50,30 @@ class Principal:
         """Whether nothing bounds what they see."""
         return not self.grants
 
+    def accounts_among(self, rows: Iterable[Mapping[str, Any]]) -> frozenset[str] | None:
+        """Return which of `listings.ACCOUNTS` they see whole; None for all."""
+        if self.sees_everything:
+            return None
+        granted = {(grant.kind, grant.value) for grant in self.grants}
+        return frozenset(
+            row["account_id"]
+            for row in rows
+            if ("account", row["account_id"]) in granted
+            or ("provider", row["provider_key"]) in granted
+        )
+
+    def may_budget(
+        self, filters: Mapping[str, Sequence[str | None]], rows: Iterable[Mapping[str, Any]]
+    ) -> bool:
+        """Whether a budget is within the accounts of `listings.ACCOUNTS`, or teams, they see."""
+        seen = self.accounts_among(rows)
+        teams = {grant.value for grant in self.grants if grant.kind == "team"}
+        return (
+            seen is None
+            or _within(filters.get("account_id"), seen)
+            or _within(filters.get("team"), teams)
+        )
+
     @property
     def role_name(self) -> str:
         """The role in words."""
@@ -60,3 +85,7 @@ class Principal:
         if self.sees_everything:
             return "everything"
         return ", ".join(f"{grant.kind} {grant.value}" for grant in self.grants)
+
+
+def _within(values: Sequence[str | None] | None, seen: Collection[str | None]) -> bool:
+    return bool(values) and set(values or ()) <= set(seen)

@@ -1,4 +1,4 @@
-"""What theme and settings of Streamlit cannot say, in CSS: ink on primary, no other exports."""
+"""What theme and settings of Streamlit cannot say, in CSS: ink, no other exports, lists."""
 
 from __future__ import annotations
 
@@ -20,9 +20,17 @@ _ON_PRIMARY: Final = (
     "[data-testid^='stBaseButton-primary'], [data-testid^='stBaseButton-primary'] p,"
     f" span[data-tag], span[data-tag] span {{ color: {_DARK} !important; }}"
 )
+# Threads are a list to be read: from the left, a line each; beside a narrow thread not in its way.
+_THREADS: Final = (
+    ".st-key-chat_threads button, .st-key-chat_threads button > div"
+    " { justify-content: flex-start; text-align: left; width: 100%; }"
+    " .st-key-chat_threads button p { white-space: nowrap; overflow: hidden;"
+    " text-overflow: ellipsis; }"
+    " @media (max-width: 640px) { .st-key-chat_threads { max-height: 11rem; overflow-y: auto; } }"
+)
 
 
 def draw() -> None:
-    """Hide the charts' own exports; where the theme is dark, write dark on what is primary."""
-    rules = [_NO_EXPORTS, *([_ON_PRIMARY] if charts.theme() == "dark" else [])]
+    """Hide the charts' own exports, align lists; if the theme is dark, write dark on primary."""
+    rules = [_NO_EXPORTS, _THREADS, *([_ON_PRIMARY] if charts.theme() == "dark" else [])]
     st.html(f"<style>{' '.join(rules)}</style>")

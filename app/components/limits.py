@@ -16,14 +16,8 @@ from astraeus_pipeline.errors import ForbiddenError
 
 def accounts() -> frozenset[str] | None:
     """Return the accounts that who is signed in may see; None for all. Raises: DatabaseError."""
-    grants = {(grant.kind, grant.value) for grant in access.current().grants}
-    if not grants:
-        return None
-    return frozenset(
-        row["account_id"]
-        for row in ask(listings.ACCOUNTS)
-        if ("account", row["account_id"]) in grants or ("provider", row["provider_key"]) in grants
-    )
+    who = access.current()
+    return None if who.sees_everything else who.accounts_among(ask(listings.ACCOUNTS))
 
 
 def budget(filters: Mapping[str, Sequence[str | None]]) -> None:
@@ -31,13 +25,10 @@ def budget(filters: Mapping[str, Sequence[str | None]]) -> None:
 
     Raises: ForbiddenError, DatabaseError.
     """
-    seen = accounts()
-    if seen is None:
-        return
-    teams = {grant.value for grant in access.current().grants if grant.kind == "team"}
-    if not (_within(filters.get("account_id"), seen) or _within(filters.get("team"), teams)):
+    who = access.current()
+    if not who.sees_everything and not who.may_budget(filters, ask(listings.ACCOUNTS)):
         raise ForbiddenError(
-            f"You see {access.current().scope} alone.",
+            f"You see {who.scope} alone.",
             hint="Narrow the budget to accounts or teams of these.",
         )
 
@@ -68,5 +59,5 @@ def everything() -> None:
         )
 
 
-def _within(values: Sequence[str | None] | None, seen: frozenset[str] | set[str]) -> bool:
+def _within(values: Sequence[str | None] | None, seen: frozenset[str]) -> bool:
     return bool(values) and set(values or ()) <= seen

@@ -83,12 +83,17 @@ def _standing(result: ToolResult) -> str:
 
 
 def _totals(result: ToolResult) -> list[str]:
-    return [
-        f"{formats.escaped(_words(name))}: **{formats.escaped(_figure(value, result.unit[name]))}**"
-        if name in result.unit
-        else f"{formats.escaped(_words(name))}: **{formats.escaped(f'{value:,}')}**"
-        for name, value in result.totals.items()
-    ]
+    """Spell totals, what was asked for first; amounts name their currency once."""
+    columns = [METRICS[each].column for each in (result.basis or "").split(", ") if each in METRICS]
+    asked = [name for name in result.totals if name.rpartition(" ")[0] in columns]
+    told = []
+    for name in dict.fromkeys([*asked, *result.totals]):
+        unit = result.unit.get(name, "")
+        words = _words(name.removesuffix(f" {unit}") if render.is_money(unit) else name)
+        value = result.totals[name]
+        figure = _figure(value, unit) if unit else f"{value:,}"
+        told.append(f"{formats.escaped(words)}: **{formats.escaped(figure)}**")
+    return told
 
 
 def _chart(result: ToolResult, key: str) -> None:
@@ -176,7 +181,7 @@ def _sources(result: ToolResult, key: str) -> None:
         st.markdown("**What was asked**")
         st.table(
             [
-                {"Parameter": formats.escaped(name), "Value": formats.escaped(_spelled(value))}
+                {"Parameter": formats.escaped(name), "Value": formats.escaped(spelled(value))}
                 for name, value in result.params.items()
                 if value not in (None, [], "")
             ],
@@ -226,14 +231,15 @@ def _heading(name: str, result: ToolResult) -> str:
 
 
 def _words(name: str) -> str:
-    words = name.replace("_", " ").strip()
+    # Its unit says percent.
+    words = name.removesuffix("_pct").replace("_", " ").strip()
     return words[:1].upper() + words[1:]
 
 
 def _text(row: Mapping[str, Cell], name: str, result: ToolResult) -> str:
     value = row.get(name)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        return formats.escaped(_spelled(value))
+        return formats.escaped(spelled(value))
     return formats.escaped(_figure(Decimal(value), render.unit_of(result, row, name), bare=True))
 
 
@@ -245,7 +251,8 @@ def _figure(value: Decimal, unit: str, *, bare: bool = False) -> str:
     return spelled if bare or not unit else f"{spelled} {unit}"
 
 
-def _spelled(value: Any) -> str:
+def spelled(value: Any) -> str:
+    """Spell an argument or a cell in words; filters as conditions."""
     if value is None:
         return "n/a"
     if isinstance(value, bool):
@@ -253,8 +260,13 @@ def _spelled(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, list):
-        return "; ".join(_spelled(each) for each in value)
+        return ("; " if any(isinstance(each, Mapping) for each in value) else ", ").join(
+            spelled(each) for each in value
+        )
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_spelled(each)}" for name, each in value.items())
+        if {"dimension", "values"} <= set(value):
+            isnt = "is not" if value.get("operator") == "not_in" else "is"
+            return f"{value['dimension']} {isnt} {spelled(value['values'])}"
+        return ", ".join(f"{name}: {spelled(each)}" for name, each in value.items())
     text = str(value)
     return text if len(text) <= _CELL * 4 else f"{text[: _CELL * 4]}…"

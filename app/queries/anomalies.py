@@ -47,6 +47,16 @@ def compile_list(
     )
 
 
+def compile_one(anomaly_id: str) -> Statement:
+    """Return the statement of one incident of cost, and what was last said of it."""
+    return Statement(
+        "select anomaly_id, account_id, service_name, start_date, end_date, excess_cost,"
+        " billing_currency, state from marts.fct_cost_anomalies"
+        " where kind = 'cost' and anomaly_id = :anomaly",
+        (("anomaly", anomaly_id),),
+    )
+
+
 def compile_counts(accounts: Sequence[str] | None) -> Statement:
     """Return the statement that counts incidents of cost by state and currency.
 

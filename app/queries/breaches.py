@@ -21,3 +21,12 @@ def compile_list(since: date, severity: str | None, limit: int) -> Statement:
         " rule_name, scope_key limit :limit",
         (("limit", limit), ("severity", severity), ("since", since)),
     )
+
+
+def compile_one(breach_id: str) -> Statement:
+    """Return the statement of one breach."""
+    return Statement(
+        "select breach_id, rule_name, severity, scope_key, period_start, period_end"
+        " from marts.fct_threshold_breaches where breach_id = :breach",
+        (("breach", breach_id),),
+    )

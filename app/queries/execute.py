@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
+from threading import Lock
 from typing import Any, Final
 
 import psycopg
@@ -38,7 +42,7 @@ def run(statement: Statement, session: str = "") -> list[Row]:
 
 
 def _answered(statement: Statement, session: str) -> list[Row]:
-    with _engine().connect() as connection:
+    with _engine().connect() as connection, _stoppable(connection):
         connection.execute(_LIMITS, _limits(session))
         answer = connection.execute(sqlalchemy.text(statement.sql), dict(statement.parameters))
         names = tuple(answer.keys())
@@ -60,7 +64,7 @@ def run_guarded(sql: str, session: str, *, seconds: float, most_cost: float) -> 
     or takes longer, or where two columns have one name; DatabaseError.
     """
     try:
-        with _engine().connect() as connection:
+        with _engine().connect() as connection, _stoppable(connection):
             limits = _limits(session) | {"timeout": f"{int(seconds * 1000)}ms"}
             connection.execute(_LIMITS, limits)
             connection.execute(_ALONE)
@@ -107,6 +111,66 @@ def _refused(error: psycopg.Error, seconds: float) -> ConfigError | DatabaseErro
     return DatabaseError(
         "The database did not answer.", hint="Ask who runs it to look at `astraeus doctor`."
     )
+
+
+class Stopper:
+    """Ends the statements of a task in the database, where nobody waits for them any more.
+
+    Enter it around what asks, and call `stop` from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._running: set[psycopg.Connection[Any]] = set()
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Cancel what runs; what is asked afterwards is refused."""
+        # Held until the server has the word, so that none is cancelled that others ask next.
+        with self._lock:
+            self._is_stopped = True
+            for each in self._running:
+                with suppress(psycopg.Error):
+                    each.cancel_safe(timeout=_CANCEL_SECONDS)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Let statements of this task, and the threads that it awaits, be stopped."""
+        token = _STOPPER.set(self)
+        try:
+            yield
+        finally:
+            _STOPPER.reset(token)
+
+    @contextmanager
+    def watching(self, connection: sqlalchemy.Connection) -> Iterator[None]:
+        """Watch what a connection asks. Raises: DatabaseError where it was stopped before."""
+        driver: Any = connection.connection.driver_connection
+        with self._lock:
+            if self._is_stopped:
+                raise DatabaseError("The question was stopped.")
+            self._running.add(driver)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(driver)
+                if self._is_stopped:
+                    connection.invalidate()  # a late cancel must not meet another's question
+
+
+_STOPPER: ContextVar[Stopper | None] = ContextVar("stopper", default=None)
+_CANCEL_SECONDS: Final = 5.0
+
+
+@contextmanager
+def _stoppable(connection: sqlalchemy.Connection) -> Iterator[None]:
+    stopper = _STOPPER.get()
+    if stopper is None:
+        yield
+        return
+    with stopper.watching(connection):
+        yield
 
 
 @cache

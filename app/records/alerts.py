@@ -71,6 +71,14 @@ def say(alert_id: str, state: str, note: str, actor: str) -> str:
     return f"The alert is {state}."
 
 
+def acknowledge_breach(breach_id: str, note: str, actor: str) -> str:
+    """Acknowledge the alert that was raised for a breach. Raises: ConfigError, DatabaseError."""
+    with as_app() as conn:
+        alert_id = alerts.of_breach(conn, breach_id)
+        alerts.set_state(conn, alert_id, "acknowledged", note.strip() or None, actor)
+    return "The alert is acknowledged."
+
+
 def retry(actor: str) -> str:
     """Send again what was given up. Raises: DatabaseError."""
     with as_app() as conn:

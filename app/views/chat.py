@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.assistant import turn
+from app.auth.principal import Principal
 from app.components import access, attachment, chat_thread, header, links, states, tool_form
 from app.components.scope import Scope
 
@@ -20,36 +21,51 @@ def page(scope: Scope) -> None:
     """Draw the page."""
     who = access.page_for("read")
     header.draw("Chat", scope, _SENTENCE)
-    desk = None
-    with states.guarded("The assistant"):
-        desk = turn.desk()
-    if desk is None or not desk.is_open:
+    desk = _desk()
+    if desk is None:
         st.info(
             "No model provider has a key, so nothing is answered in words. The same questions can"
             " be asked by form. For words, set OPENAI\\_API\\_KEY, ANTHROPIC\\_API\\_KEY,"
             " GOOGLE\\_API\\_KEY or ASTRAEUS\\_LLM\\_COMPATIBLE\\_URL and start the app anew.",
             icon=":material/key_off:",
         )
-    elif not who.may("chat"):
-        st.info(
-            f"Your role ({who.role_name}) may ask by form, not in words.", icon=":material/lock:"
-        )
-        desk = None
-    else:
-        how = st.segmented_control(
-            "Ask", [_WORDS, _FORM], default=_WORDS, key="ask", bind="query-params", required=True
-        )
-        links.check({"ask": [str(how)]})
-        if how == _WORDS:
-            links.warn()
-            chat_thread.draw(scope, who, desk)
-            return
+    if _how(who, desk) == _WORDS:
+        links.warn()
+        chat_thread.draw(scope, who, desk)
+        return
     with states.guarded("The form"):
         tool_form.draw(scope)
     if desk is not None and who.may("chat"):
         with states.guarded("The file"):
             attachment.draw(desk, {"currency": [scope.currency]})
     links.warn()
+
+
+def _desk() -> turn.Desk | None:
+    """Return where questions are asked, if any model can be."""
+    with states.guarded("The assistant"):
+        desk = turn.desk()
+        return desk if desk.is_open else None
+    return None
+
+
+def _how(who: Principal, desk: turn.Desk | None) -> str:
+    """Return how to ask: in words who may; without a model former threads can be read."""
+    if not who.may("chat"):
+        st.info(
+            f"Your role ({who.role_name}) may ask by form, not in words.", icon=":material/lock:"
+        )
+        return _FORM
+    how = st.segmented_control(
+        "Ask",
+        [_WORDS, _FORM],
+        default=_FORM if desk is None else _WORDS,
+        key="ask",
+        bind="query-params",
+        required=True,
+    )
+    links.check({"ask": [str(how)]})
+    return str(how)
 
 
 if (scope_now := st.session_state.get("scope")) is not None:

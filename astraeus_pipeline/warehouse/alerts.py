@@ -255,6 +255,19 @@ def _row(row: dict[str, Any]) -> AlertRow:
     return AlertRow(Alert(**row), **said)
 
 
+def of_breach(conn: psycopg.Connection, breach_id: str) -> str:
+    """Return the id of the alert of a breach. Raises: ConfigError where none was raised."""
+    row = conn.execute(
+        "select id::text from app.alerts where breach_id = %s", [breach_id]
+    ).fetchone()
+    if row is None:
+        raise ConfigError(
+            f"No alert was raised for the breach {breach_id!r}.",
+            hint="Rules tell of days from their start on, and of an incident once.",
+        )
+    return str(row[0])
+
+
 def set_state(
     conn: psycopg.Connection, alert_id: str, state: str, note: str | None, actor: str
 ) -> None:

@@ -22,6 +22,7 @@ from astraeus_pipeline.errors import ConfigError, ForbiddenError
 from astraeus_pipeline.warehouse import audit
 
 Status = Literal["running", "awaiting_approval", "complete", "stopped", "failed"]
+Feedback = Literal["up", "down"]
 # An answer that runs longer than this has lost its process.
 _LOST_AFTER: Final = timedelta(minutes=15)
 
@@ -38,6 +39,8 @@ class Message:
     usage: Mapping[str, Any]
     status: Status
     created_at: datetime
+    feedback: Feedback | None = None
+    feedback_note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -187,14 +190,44 @@ def finish(
     )
 
 
+def say(
+    conn: psycopg.Connection,
+    email: str,
+    message_id: UUID,
+    feedback: Feedback | None,
+    note: str | None = None,
+) -> None:
+    """Keep what a person says of an answer of theirs; None takes it back.
+
+    Raises: ConfigError where the answer is not theirs, or is no answer.
+    """
+    with conn.transaction():
+        done = conn.execute(
+            "update app.chat_messages set feedback = %s, feedback_note = %s,"
+            " feedback_at = case when %s::text is not null then clock_timestamp() end"
+            " where id = %s and user_id = %s and role = 'assistant'",
+            [
+                feedback,
+                _plain(note) if feedback and note else None,
+                feedback,
+                message_id,
+                _person(conn, email),
+            ],
+        )
+        if done.rowcount == 0:
+            raise ConfigError("There is no such answer of yours.", hint="Open the thread anew.")
+        # Without the words: the message is their own record.
+        audit.note(conn, email, "chat.feedback", str(message_id), feedback=feedback)
+
+
 def thread(conn: psycopg.Connection, email: str, session_id: UUID) -> list[Message]:
     """Return a thread, oldest first. Raises: ForbiddenError for somebody else's, ConfigError."""
     user_id = _person(conn, email)
     _check_owner(conn, session_id, user_id)
     with conn.cursor(row_factory=class_row(Message)) as cursor:
         return cursor.execute(
-            "select id, role, content, model, results, usage, status, created_at"
-            " from app.chat_messages where session_id = %s and user_id = %s"
+            "select id, role, content, model, results, usage, status, created_at,"
+            " feedback, feedback_note from app.chat_messages where session_id = %s and user_id = %s"
             " order by created_at, id",
             [session_id, user_id],
         ).fetchall()

@@ -1,4 +1,4 @@
-"""Tools that reach beyond the marts: days ingested again, credentials tried, use of models."""
+"""Tools that reach beyond the marts: days ingested again, credentials, changes, use of models."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ import genai_prices
 import pytest
 
 from app.assistant import pass_rates
-from app.assistant.tools.contract import ADMIN, READ, SYNC, Scope, ToolResult, acting
+from app.assistant.render import receipt
+from app.assistant.tools.contract import BUDGETS, SCOPES, SYNC, TRIAGE, Scope, ToolResult, acting
 from app.assistant.tools.registry import TOOLS
 from app.auth import store
 from app.queries.compiler import Statement
 from app.records import accounts
 from astraeus_pipeline.contracts.people import Grant
 from astraeus_pipeline.errors import AstraeusError, ConfigError, ForbiddenError
+from astraeus_pipeline.orchestration import alerting
 from astraeus_pipeline.settings import Settings
-from astraeus_pipeline.warehouse import chat_messages
+from astraeus_pipeline.warehouse import alert_rules, chat_messages
+from astraeus_pipeline.warehouse.alert_rules import NewRule
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import DAYS, THROUGH, ask, sign_in, user_of
 from tests.app.test_accounts_page import web  # noqa: F401 - a fixture, Dagster's stand-in
@@ -30,7 +33,6 @@ from tests.fixtures.estate import write_month
 from tests.fixtures.parsed import parsed_for, run_dbt
 
 pytestmark = pytest.mark.integration
-ALL: Final = frozenset({READ, SYNC, ADMIN})
 ASKED: Final = {"account": "acme", "dataset": "costs", "start": DAYS.last, "end": DAYS.end}
 NOW: Final = datetime.now(UTC)
 
@@ -38,7 +40,7 @@ NOW: Final = datetime.now(UTC)
 def call(name: str, who: str = "admin", /, **arguments: Any) -> ToolResult:
     found = store.live(user_of(who)["session"])
     assert found is not None
-    with acting(Scope.of(found, ALL)):
+    with acting(Scope.of(found, SCOPES)):
         return TOOLS[name].run(arguments)
 
 
@@ -104,6 +106,101 @@ def test_credentials_are_tried_and_never_told(marts: Database) -> None:
     assert row["works"] is False and row["problem"]
     ring = Settings.from_env().master_keys
     assert ring is None or ring.get_secret_value() not in str(row)
+
+
+@pytest.fixture
+def incident(marts: Database) -> str:
+    """An unexpected cost of acme."""
+    values = {
+        **{"anomaly_id": "a7", "series_key": "s7", "scope": "service", "provider": "focus"},
+        **{"account_id": "acme", "sub_account_id": "s-1", "service_name": "Service B"},
+        **{"billing_currency": "USD", "method": "m1", "start_date": str(THROUGH)},
+        **{"end_date": str(THROUGH), "flagged_days": 1, "peak_date": str(THROUGH)},
+        **{"peak_cost": 90.5, "expected_cost": 20, "lower_cost": 15, "upper_cost": 25},
+        **{"excess_cost": 65.5, "score": 9.5, "reason": "spike", "severity": "high"},
+        "drivers": [],
+    }
+    with marts.connect("dbt", autocommit=True) as conn:
+        conn.execute(
+            "insert into intermediate.anomaly_incidents select one.* from jsonb_populate_record("
+            "null::intermediate.anomaly_incidents, %s::jsonb) as one",
+            [json.dumps(values)],
+        )
+    return "a7"
+
+
+def test_findings_are_acknowledged_by_who_sees_them_and_may(marts: Database, incident: str) -> None:
+    with marts.connect("app", autocommit=True) as conn:
+        rule = NewRule(
+            name="Dear days",
+            kind="cost_amount",
+            amount=Decimal(1),
+            billing_currency="USD",
+            filters={"account": ["acme"]},
+            starts_on=THROUGH,
+        )
+        alert_rules.add_rule(conn, rule, "ann")
+        alerting.look(conn, None, NOW)
+    sign_in(marts, "of-beta", "budget_owner", Grant("account", "beta"))
+    with pytest.raises(ConfigError, match="There is no unexpected cost"):
+        call("acknowledge_anomaly", "of-beta", anomaly_id=incident)
+    for who in ("viewer", "analyst"):
+        with pytest.raises(ForbiddenError, match=TRIAGE):
+            call("acknowledge_anomaly", who, anomaly_id=incident)
+    result = call("acknowledge_anomaly", "budget_owner", anomaly_id=incident, note="Looking")
+    assert result.rows[0]["state"] == "acknowledged" and receipt(result)
+    assert call("acknowledge_anomaly", anomaly_id=incident).rows[0]["excess_cost"] == Decimal(
+        "65.5"
+    )
+    assert [row["anomaly_id"] for row in call("get_anomalies", state="Acknowledged").rows] == ["a7"]
+    assert count(marts, "anomaly.acknowledged") == 2
+    [breach, *_] = call("get_alerts").rows
+    for who, asked in (("of-beta", str(breach["breach_id"])), ("admin", "nothing")):
+        with pytest.raises(ConfigError, match="There is no crossed threshold"):
+            call("acknowledge_alert", who, breach_id=asked)
+    result = call("acknowledge_alert", breach_id=breach["breach_id"], note="Seen")
+    assert receipt(result) == "The alert is acknowledged."
+    with marts.connect("app") as conn:
+        said = conn.execute(
+            "select state, state_note, state_by from app.alerts where breach_id = %s",
+            [breach["breach_id"]],
+        ).fetchone()
+    assert said == ("acknowledged", "Seen", "admin@example.org")
+    assert count(marts, "alert.acknowledged") == 1
+
+
+def test_budgets_are_entered_and_changed_within_what_is_seen(marts: Database) -> None:
+    sign_in(marts, "bo", "budget_owner", Grant("account", "beta"))
+    beta = [{"dimension": "account", "values": ["BETA"]}]
+    given = {"name": "Beta", "amount": "100.50", "currency": "eur"}
+    with pytest.raises(ForbiddenError, match=BUDGETS):
+        call("create_budget", "analyst", **given)
+    with pytest.raises(ForbiddenError, match="not within"):
+        call("create_budget", "bo", **given)
+    with pytest.raises(ConfigError, match="no account 'acme'"):
+        foreign = [{"dimension": "account", "values": ["acme"]}]
+        call("create_budget", "bo", **given, filters=foreign)
+    assert count(marts, "budget.add") == 0
+    made = call("create_budget", "bo", **given, filters=beta, warn_at_percent=[50])
+    assert made.rows[0]["budget_amount"] == Decimal("100.5") and "Added" in str(receipt(made))
+    assert made.params["filters"] == [{"dimension": "account", "values": ["beta"]}]
+    call("create_budget", **{**given, "name": "All", "currency": "USD"})
+    [row] = call("get_budgets", "bo").rows
+    assert (row["name"], row["budget_amount"]) == ("Beta", Decimal("100.5"))
+    with pytest.raises(ConfigError, match="There are: Beta"):
+        call("change_budget", "bo", budget="All", amount=1)
+    changed = call("change_budget", "bo", budget="beta", amount=200, owner="Bo")
+    assert changed.rows[0]["amount_before"] == Decimal("100.5")
+    [row] = call("get_budgets", "bo").rows
+    assert (row["budget_amount"], row["owner"]) == (Decimal(200), "Bo")
+    with marts.connect("app") as conn:
+        shares = conn.execute(
+            "select distinct share from app.budget_thresholds inner join app.budgets"
+            " on budgets.id = budget_id where name = 'Beta' order by 1"
+        ).fetchall()
+    assert [share for (share,) in shares] == [Decimal("0.5"), Decimal(1)]  # what was left out stays
+    with pytest.raises(ConfigError, match="nothing to change"):
+        call("change_budget", budget="All")
 
 
 def attempt(number: int, model: str, outcome: str = "answered", **more: Any) -> dict[str, Any]:

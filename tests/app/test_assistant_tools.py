@@ -47,6 +47,11 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     "run_sql": {"sql": "select account_id from marts.dim_accounts"},
     "search_web": {"query": "price of gp3"},
     "sync_resources": {"account": "acme", "start": DAYS.first, "end": DAYS.last},
+    "acknowledge_anomaly": {"anomaly_id": "a1"},
+    "acknowledge_alert": {"breach_id": "b1"},
+    "create_budget": {"name": "x", "amount": 9, "currency": "USD"},
+    "change_budget": {"budget": "for all"},
+    "ask_which": {"question": "Which?", "choices": ["One", "Other"]},
 }
 
 

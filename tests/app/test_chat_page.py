@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import time
+import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from time import monotonic
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from langchain_core.messages import ToolCall
 from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
-from app.assistant import turn
+from app.assistant import exported, turn
 from app.assistant.models import Candidate, Models
 from app.assistant.policy import read_policy
 from app.assistant.settings import AssistantSettings
+from app.assistant.tools.asking import Asking
+from app.assistant.tools.contract import Scope, ToolResult, ToolSpec, acting
 from app.assistant.tools.registry import TOOLS
 from app.assistant.turn import Closed, Desk, Running, Step, Words
 from app.auth import store
 from app.auth.principal import Principal
-from app.components import formats
-from app.queries.periods import period
+from app.components import formats, tool_result
+from app.queries.catalog import METRICS
+from app.queries.compiler import Statement
+from app.queries.periods import period, spell
 from app.records import chat
+from astraeus_pipeline.contracts import money
+from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import ConfigError, ForbiddenError
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import THROUGH, user_of
-from tests.app.test_pages import run, total
+from tests.app.test_pages import metric, run, total
 from tests.fixtures.scripted_model import ScriptedModel, says
 
 pytestmark = pytest.mark.integration
@@ -118,12 +130,14 @@ def test_without_a_key_the_page_says_so_and_forms_answer_to_the_cent(
 def test_a_form_says_what_a_tool_refuses_and_offers_only_what_a_role_may(marts: Database) -> None:
     at = run("chat", who="analyst")
     assert set(at.selectbox(key="tool").options) == {
-        each.title for each in TOOLS.values() if each.scope == "finops:read" and each.is_on()
+        each.title
+        for each in TOOLS.values()
+        if each.scope == "finops:read" and each.is_on() and not each.ends_turn
     }
     at = run("chat", who="admin", tool="Ingest again")
-    # What is off by default is offered to nobody.
+    # What is off by default is offered to nobody; what asks people back is no form.
     offered = set(at.selectbox(key="tool").options)
-    assert offered == {each.title for each in TOOLS.values() if each.server != "chat"}
+    assert offered == {each.title for each in TOOLS.values() if each.is_on() and not each.ends_turn}
     at = run("chat", who="admin", tool="Costs")
     at.date_input(key="get_costs_start").set_value(THROUGH)
     send(at)
@@ -136,7 +150,7 @@ def test_every_tool_has_a_form_that_can_be_drawn(
     monkeypatch.setenv("ASTRAEUS_LLM_ADHOC_SQL", "true")
     at = run("chat", who="admin")
     for spec in TOOLS.values():
-        if spec.is_outgoing:
+        if spec.is_outgoing or spec.ends_turn:
             continue  # in chat alone
         at.selectbox(key="tool").set_value(spec.title).run()
         assert not at.exception and not at.error, (spec.name, words(at))
@@ -148,6 +162,7 @@ def test_a_question_is_answered_checked_kept_and_shown_again(
 ) -> None:
     answering += [
         says("", call("get_costs", group_by=["service"], currency="USD")),
+        says("You spent 987654.32 USD."),  # asked for once more
         says(f"You spent {month:.2f} USD, and 987654.32 USD more ![x](http://evil.example/a.png)."),
     ]
     at = run("chat", who="analyst")
@@ -165,12 +180,36 @@ def test_a_question_is_answered_checked_kept_and_shown_again(
     ]
     _, answer = chat.thread("analyst@example.org", listed.session_id)
     assert (answer.status, answer.usage["unverified"]) == ("complete", 1)
+    assert answer.usage["first_unverified"] == 1
+    assert [each["tier"] for each in answer.usage["attempts"]] == ["fast", "fast", "standard"]
+    _rate_and_take(listed.session_id, answer.id, month)
     again = run("chat", who="analyst", thread=str(listed.session_id))
     assert "1 of 2 numbers" in words(again) and not again.exception
     with pytest.raises(ForbiddenError):
         chat.thread("admin@example.org", listed.session_id)
     theirs = run("chat", who="admin", thread=str(listed.session_id))
     assert "somebody else's" in words(theirs) and "987654" not in words(theirs)
+
+
+def _rate_and_take(thread: UUID, answer: UUID, month: Decimal) -> None:
+    """Say that the answer was bad, and take the thread as files."""
+    with pytest.raises(ConfigError, match="no such answer"):
+        chat.say("admin@example.org", answer, "down")
+    chat.say("analyst@example.org", answer, "down", "Too much")
+    kept = chat.thread("analyst@example.org", thread)
+    assert (kept[1].feedback, kept[1].feedback_note) == ("down", "Too much")
+    again = run("chat", who="analyst", thread=str(thread))
+    assert again.text_input(key=f"why_{answer}").value == "Too much"
+    again.text_input(key=f"why_{answer}").set_value("One figure is not ours").run()
+    assert chat.thread("analyst@example.org", thread)[1].feedback_note == "One figure is not ours"
+    text = exported.as_markdown(kept, "analyst@example.org", datetime.now(UTC))
+    assert "![x]" not in text and "://evil" not in text and "<u " in text
+    assert f"total billed_cost USD: {money.plain(month)} USD" in text and "```sql" in text
+    with zipfile.ZipFile(io.BytesIO(exported.as_zip(kept, "a@b.c", datetime.now(UTC)))) as file:
+        [name] = [each for each in file.namelist() if each.endswith(".csv")]
+        rows = list(csv.DictReader(io.StringIO(file.read(name).decode())))
+    assert len(rows) == 11
+    assert sum(Decimal(row["billed_cost (USD)"]) for row in rows) == month
 
 
 def test_a_viewer_asks_by_form_alone(marts: Database, answering: list[Any]) -> None:
@@ -224,6 +263,101 @@ def test_stop_ends_the_turn_and_the_next_question_is_taken(
     assert end(desk_of(says("Yes.")).ask(who, thread, "Now?")).status == "complete"
     states = [each.status for each in chat.thread(who.email, thread) if each.role == "assistant"]
     assert states[0] == "stopped" and states[-1] == "complete"
+
+
+def test_stop_ends_the_query_in_the_database(
+    marts: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleep() -> ToolResult:
+        """Sleep."""
+        asking = Asking()
+        asking.ask(Statement("select pg_sleep(60) as canary", ()))
+        return asking.result("sleep", [], {})
+
+    def asleep() -> int:
+        with marts.connect("admin") as conn:
+            row = conn.execute(
+                "select count(*) from pg_stat_activity where state = 'active'"
+                " and query like '%%as canary%%' and pid <> pg_backend_pid()"
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def within(seconds: float, wanted: int) -> bool:
+        until = monotonic() + seconds
+        while asleep() != wanted and monotonic() < until:
+            time.sleep(0.02)
+        return asleep() == wanted
+
+    monkeypatch.setattr(turn, "TOOLS", {"sleep": ToolSpec(sleep, "chat", "Sleep")})
+    running = desk_of(says("", call("sleep"))).ask(person("analyst"), uuid4(), "Sleep")
+    assert within(30, 1)
+    running.stop()
+    assert within(1, 0)
+    assert end(running).status == "stopped"
+    # Its connection is not lent to the next question.
+    monkeypatch.undo()
+    running = desk_of(says("", call("get_stats")), says("Fresh.")).ask(
+        person("analyst"), uuid4(), "And now?"
+    )
+    assert end(running).status == "complete" and len(running.results) == 1
+
+
+def test_where_no_model_answers_the_page_says_why_and_offers_the_forms(
+    marts: Database, month: Decimal, answering: list[Any]
+) -> None:
+    answering += [ConnectionResetError() for _ in range(8)]
+    at = run("chat", who="analyst")
+    at.button(key="starter_0").click().run()
+    assert not at.exception
+    assert "No model answered" in words(at) and "OpenAI" in words(at)
+    at.selectbox(key="tool").set_value("Costs").run()
+    at.selectbox(key="get_costs_currency").set_value("USD")
+    send(at)
+    assert formats.escaped(f"{month:,.2f} USD") in words(at)
+
+
+def test_a_question_back_is_answered_by_a_click(marts: Database, answering: list[Any]) -> None:
+    choices = ["Billed cost of <b>", "Effective cost of October"]
+    answering += [
+        says("", call("ask_which", question="Which cost is meant?", choices=choices)),
+        says("As you say."),
+    ]
+    at = run("chat", who="analyst")
+    at.button(key="starter_0").click().run()
+    assert not at.exception and "Which cost is meant?" in words(at)
+    [first, second] = [each for each in at.button if str(each.key).startswith("choice_")]
+    assert first.label == formats.escaped(choices[0])
+    second.click().run()
+    assert not at.exception and "As you say." in words(at)
+    assert choices[1] in words(at)
+    assert all(each.disabled for each in at.button if str(each.key).startswith("choice_"))
+
+
+def test_the_figure_of_an_answer_is_that_of_costs(marts: Database) -> None:
+    days = DayRange(THROUGH - timedelta(days=9), THROUGH - timedelta(days=3))
+    for metric_name, filters in (
+        ("billed", []),
+        ("effective", [{"dimension": "service", "values": ["Service B", "Service C"]}]),
+        ("billed", [{"dimension": "account", "operator": "not_in", "values": ["beta"]}]),
+    ):
+        with acting(Scope.of(person("analyst"))):
+            result = TOOLS["get_costs"].run(
+                {
+                    "metrics": [metric_name],
+                    "start": str(days.first),
+                    "end": str(days.end),
+                    "group_by": ["region"],
+                    "currency": "USD",
+                    "filters": filters,
+                }
+            )
+        wanted = tool_result.in_costs(result)
+        assert wanted is not None
+        at = run("costs", who="analyst", **wanted)
+        assert not at.exception and not at.warning, words(at)
+        whole = result.totals[f"{METRICS[metric_name].column} USD"]
+        assert metric(at, spell(days)) == formats.exact(whole, "USD")
+        assert formats.money(whole, "USD") in words(at)
 
 
 def test_what_changes_anything_waits_for_a_person(marts: Database) -> None:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 ENTRY = str(Path(__file__).parents[2] / "app" / "streamlit_app.py")
 
 
-def run(page: str | None = None, /, *, who: str = "admin", **params: str) -> AppTest:
+def run(page: str | None = None, /, *, who: str = "admin", **params: str | list[str]) -> AppTest:
     """Run a page as who is signed in: a role's name, or a person of `sign_in`."""
     at = AppTest.from_file(ENTRY, default_timeout=60)
     at.user = user_of(who)

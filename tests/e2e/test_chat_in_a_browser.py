@@ -1,16 +1,25 @@
-"""Chat in a real browser, on a model server of OpenAI's kind: steps, table, chart, Stop, reload."""
+"""Chat in a real browser, on a model server of OpenAI's kind.
+
+Steps, table, chart, Stop, reload; what changes anything waits for a person, and happens once.
+"""
 
 from __future__ import annotations
 
+import http.server
+import json
+import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, LiteralString
 
 import pytest
+from playwright.sync_api import Page
 
 from app.queries.periods import period
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import THROUGH
+from tests.app.test_accounts_page import _Dagster
 from tests.app.test_pages import total
 from tests.e2e.browser import chromium, needs_chromium, serving, violations, window
 from tests.fixtures.model_server import model_server
@@ -18,6 +27,21 @@ from tests.fixtures.model_server import model_server
 pytestmark = [pytest.mark.e2e, pytest.mark.integration, needs_chromium]
 ASKED = "What did each service cost?"
 SLOW = "Take your time"
+SYNC: Final = "Ingest the last days of acme again"
+BUDGET: Final = "Give beta a budget"
+DAYS: Final = {"start": str(THROUGH), "end": str(THROUGH + timedelta(days=1))}
+CALLS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    SYNC: ("sync_resources", {"account": "acme", "dataset": "costs", **DAYS, "dry_run": False}),
+    BUDGET: (
+        "create_budget",
+        {
+            "name": "Beta of the chat",
+            "amount": 250,
+            "currency": "EUR",
+            "filters": [{"dimension": "account", "values": ["beta"]}],
+        },
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +51,23 @@ def month(marts: Database) -> str:
 
 
 @pytest.fixture(scope="module")
-def address(marts: Database, month: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def dagster() -> Iterator[str]:
+    """Stand in for Dagster, which takes every backfill."""
+    _Dagster.asked.clear()
+    _Dagster.answers[:] = [
+        {"launchPartitionBackfill": {"__typename": "LaunchBackfillSuccess", "backfillId": name}}
+        for name in ("once", "twice")
+    ]
+    server = http.server.HTTPServer(("127.0.0.1", 0), _Dagster)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def address(
+    marts: Database, month: str, dagster: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     answer = f"You spent {month} USD, not 987654.32 USD. ![x](http://evil.example/a.png)"
     calls = [{"name": "get_costs", "arguments": '{"group_by": ["service"], "currency": "USD"}'}]
     fixtures: list[dict[str, Any]] = [
@@ -40,16 +80,31 @@ def address(marts: Database, month: str, tmp_path_factory: pytest.TempPathFactor
             "response": {"content": answer},
             "chaos": {"latencyMs": 1500},
         },
+        # What the check asks for once more, as a number stands in no result.
+        {
+            "match": {"userMessage": "A check of your answer"},
+            "response": {"content": answer},
+        },
         {
             "match": {"userMessage": SLOW},
             "response": {"content": "At last."},
             "chaos": {"latencyMs": 20_000},
         },
     ]
+    for question, (name, arguments) in CALLS.items():
+        calls = [{"name": name, "arguments": json.dumps(arguments)}]
+        fixtures += [
+            {
+                "match": {"userMessage": question, "hasToolResult": False},
+                "response": {"toolCalls": calls},
+            },
+            {"match": {"userMessage": question}, "response": {"content": "As you decided."}},
+        ]
     with model_server(fixtures) as server, pytest.MonkeyPatch.context() as patch:
         for name in ("OPENAI", "ANTHROPIC", "GOOGLE", "GEMINI"):
             patch.delenv(f"{name}_API_KEY", raising=False)
         patch.setenv("ASTRAEUS_LLM_COMPATIBLE_URL", f"{server.url}/v1")
+        patch.setenv("ASTRAEUS_DAGSTER_URL", dagster)
         with serving(tmp_path_factory.mktemp("elsewhere")) as base:
             yield base
 
@@ -110,3 +165,55 @@ def test_a_question_its_steps_its_figures_stop_and_reload(address: str, month: s
         page.get_by_text("Stopped.", exact=True).wait_for()
         assert page.get_by_text(f"You spent {month} USD").count() == 1
         assert page.get_by_text("Questions to begin with").count() == 0
+
+
+def test_what_changes_anything_waits_for_a_word_and_happens_once(
+    address: str, marts: Database
+) -> None:
+    with chromium() as browser, window(browser, address, "admin") as opened:
+        page = opened.open("/chat")
+        _ask(page, SYNC)
+        page.get_by_text("Nothing has been changed yet.").wait_for()
+        opened.settle()
+        # The card has every argument; nothing has happened.
+        for name, value in (("account", "acme"), ("dataset", "costs"), ("dry_run", "no")):
+            page.get_by_role("row", name=f"{name} {value}").wait_for()
+        assert page.get_by_role("row").count() == len(CALLS[SYNC][1]) + 1
+        assert _Dagster.asked == [] and violations(page) == []
+        page.reload()
+        opened.settle()
+        page.get_by_role("button", name="Approve").click()
+        page.get_by_text("Dagster was asked to ingest 1 days of costs of acme").wait_for()
+        opened.settle()
+        assert page.get_by_text("As you decided.").count() == 1
+        page.reload()
+        opened.settle()
+        page.get_by_text("(backfill once)").wait_for()
+        assert page.get_by_role("button", name="Approve").count() == 0
+        assert len(_Dagster.asked) == 1
+
+        # Refused: nothing is entered. Approved: it is, as the page's own form does.
+        for word, budgets in (("Refuse", 0), ("Approve", 1)):
+            page.get_by_role("button", name="New thread").click()
+            opened.settle()
+            _ask(page, BUDGET)
+            page.get_by_role("button", name=word).click()
+            page.get_by_text("As you decided.").wait_for()
+            opened.settle()
+            assert page.get_by_text("Added the budget Beta of the chat").count() == budgets
+            assert _count(marts, "select count(*) from app.budgets") == budgets
+    audited = "select count(*) from app.audit_log where actor = 'admin@example.org' and action = %s"
+    expected = {"chat.approved": 2, "chat.rejected": 1, "account.ingest": 1, "budget.add": 1}
+    assert {action: _count(marts, audited, action) for action in expected} == expected
+
+
+def _ask(page: Page, question: str) -> None:
+    box = page.get_by_test_id("stChatInputTextArea")
+    box.fill(question)
+    box.press("Enter")
+
+
+def _count(database: Database, query: LiteralString, *values: str) -> int:
+    with database.connect("admin") as conn:
+        row = conn.execute(query, values).fetchone()
+    return int(row[0]) if row else 0

@@ -112,7 +112,12 @@ class Desk:
     """An agent with its script, and threads."""
 
     def __init__(
-        self, *script: Any, tools: Sequence[BaseTool] | None = None, **changes: Any
+        self,
+        *script: Any,
+        tools: Sequence[BaseTool] | None = None,
+        ending: Sequence[str] = (),
+        is_checked: bool = False,
+        **changes: Any,
     ) -> None:
         policy: Policy = read_policy()
         caps = policy.caps.model_copy(update=changes)
@@ -128,6 +133,8 @@ class Desk:
             plain_tools() if tools is None else tools,
             approved=["sync"],
             outgoing=["look"],
+            ending=ending,
+            is_checked=is_checked,
             checkpointer=InMemorySaver(),
         )
         self.turn = self.new_turn()
@@ -279,6 +286,16 @@ def test_what_leaves_the_house_waits_once_anything_was_read() -> None:
     desk.check()
 
 
+def test_a_turn_ends_with_a_tool_that_asks_back_unless_that_was_refused() -> None:
+    refused, taken = call("add", "1", a=-1, b=1), call("add", "2", a=1, b=1)
+    desk = Desk(says("", refused), says("", taken), says("Which one, once more?"), ending=["add"])
+    state = desk.ask("Which is it?")
+    assert state["messages"][-1].text == "2 for ann@example.org" and len(desk.model.sent) == 2
+    # The thread goes on with what is said next.
+    assert desk.ask("That one")["messages"][-1].text == "Which one, once more?"
+    desk.check()
+
+
 def test_half_an_answer_is_void_when_another_model_begins() -> None:
     desk = Desk(ConnectionResetError(), says("12.50 USD"))
 
@@ -291,17 +308,48 @@ def test_half_an_answer_is_void_when_another_model_begins() -> None:
     assert asyncio.run(streamed()) == [{"attempt": 1}, {"attempt": 2}]
 
 
-def test_a_tool_of_the_registry_answers_with_text_and_artifact() -> None:
-    def tell(days: int = 1) -> ToolResult:
-        """Tell a cost."""
-        return ToolResult(
-            result_id="r0123456789",
-            tool="tell",
-            rows=[{"cost": Decimal("1.10"), "days": days}],
-            row_count=1,
-            sql="select 1",
-        )
+def tell(days: int = 1) -> ToolResult:
+    """Tell a cost."""
+    return ToolResult(
+        result_id="r0123456789",
+        tool="tell",
+        rows=[{"cost": Decimal("1.10"), "days": days}],
+        row_count=1,
+        unit={"cost": "USD", "days": "days"},
+        sql="select 1",
+    )
 
+
+def telling(*script: Any) -> Desk:
+    tools = bound([ToolSpec(tell, "infrastructure", "Tell")])
+    return Desk(says("", call("tell", "1")), *script, tools=tools, is_checked=True)
+
+
+def test_numbers_of_no_result_are_asked_for_once_more_of_a_better_model() -> None:
+    desk = telling(says("It cost 9.99 USD."), says("It cost 1.10 USD."))
+    state = desk.ask("What is it?")
+    assert state["messages"][-1].text == "It cost 1.10 USD."
+    assert desk.asked == ["gpt-5-mini", "gpt-5-mini", "gpt-5"]
+    assert "9.99 USD" in desk.model.sent[2][-1].text
+    # neither the false answer nor the check of it is kept in the thread
+    assert [each.type for each in state["messages"]] == ["human", "ai", "tool", "ai"]
+    assert desk.turn.usage()["first_unverified"] == 1
+    desk.check()
+    # Once: what is still not found is flagged where it is shown.
+    desk = telling(says("It cost 9.99 USD."), says("It cost 8.88 USD."))
+    assert desk.ask("What is it?")["messages"][-1].text == "It cost 8.88 USD."
+    # The second may call a tool first; a number of the question claims nothing.
+    desk = telling(says("9.99 USD"), says("", call("tell", "2", days=2)), says("1.10 USD, 2 days"))
+    assert desk.ask("Is it 2 days?")["messages"][-1].text == "1.10 USD, 2 days"
+    desk.check()
+    # Where no second answer can be had, the first stands; right ones are asked for once.
+    desk = telling(says("9.99 USD"), *(ConnectionResetError() for _ in range(4)))
+    assert desk.ask("What is it?")["messages"][-1].text == "9.99 USD"
+    desk = telling(says("It cost 1.1 USD in 2026."))
+    assert desk.ask("What is it?")["messages"][-1].text == "It cost 1.1 USD in 2026."
+
+
+def test_a_tool_of_the_registry_answers_with_text_and_artifact() -> None:
     tools = bound([ToolSpec(tell, "infrastructure", "Tell")])
     desk = Desk(
         says("", call("tell", "1", days=2), call("tell", "2", day=2)), says("1.10"), tools=tools

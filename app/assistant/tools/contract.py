@@ -40,11 +40,15 @@ READ: Final = "finops:read"
 SYNC: Final = "finops:sync"
 ADMIN: Final = "finops:admin"
 SQL: Final = "finops:sql"
+TRIAGE: Final = "finops:triage"
+BUDGETS: Final = "finops:budgets"
 # What somebody's role must allow, whatever a token or a page grants them.
 _PERMISSIONS: Final[dict[str, Permission]] = {
     **{READ: "read", SYNC: "accounts", ADMIN: "users"},
-    SQL: "sql",
+    **{SQL: "sql", TRIAGE: "triage", BUDGETS: "budgets"},
 }
+# All that the app's own page grants; the role decides.
+SCOPES: Final = frozenset(_PERMISSIONS)
 _AMOUNT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -211,6 +215,7 @@ class ToolSpec:
     scope: str = READ
     is_write: bool = False
     is_outgoing: bool = False
+    ends_turn: bool = False
     is_on: Callable[[], bool] = lambda: True
 
     @property

@@ -6,7 +6,9 @@ from typing import Final
 
 from app.assistant.tools import (
     adhoc_sql,
+    asking_back,
     attachments,
+    changes,
     cloud_sync,
     costs,
     infrastructure,
@@ -14,7 +16,7 @@ from app.assistant.tools import (
     names,
     web,
 )
-from app.assistant.tools.contract import SQL, SYNC, Server, ToolSpec
+from app.assistant.tools.contract import BUDGETS, SQL, SYNC, TRIAGE, Server, ToolSpec
 from astraeus_pipeline.errors import ConfigError
 
 TOOLS: Final[dict[str, ToolSpec]] = {
@@ -41,6 +43,15 @@ TOOLS: Final[dict[str, ToolSpec]] = {
         ToolSpec(adhoc_sql.run_sql, "chat", "Ad-hoc SQL", scope=SQL, is_on=adhoc_sql.is_on),
         ToolSpec(web.search_web, "chat", "The web", is_outgoing=True, is_on=web.is_on),
         ToolSpec(adhoc_sql.list_marts, "chat", "Marts", scope=SQL, is_on=adhoc_sql.is_on),
+        ToolSpec(
+            changes.acknowledge_anomaly, "chat", "Acknowledge a cost", scope=TRIAGE, is_write=True
+        ),
+        ToolSpec(
+            changes.acknowledge_alert, "chat", "Acknowledge an alert", scope=TRIAGE, is_write=True
+        ),
+        ToolSpec(changes.create_budget, "chat", "New budget", scope=BUDGETS, is_write=True),
+        ToolSpec(changes.change_budget, "chat", "Change a budget", scope=BUDGETS, is_write=True),
+        ToolSpec(asking_back.ask_which, "chat", "Which is meant", ends_turn=True),
     )
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 
 _SCRIPT = Path(__file__).parent.parent / "attachments.sql"
 
