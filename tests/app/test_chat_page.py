@@ -338,7 +338,7 @@ def test_the_figure_of_an_answer_is_that_of_costs(marts: Database) -> None:
     for metric_name, filters in (
         ("billed", []),
         ("effective", [{"dimension": "service", "values": ["Service B", "Service C"]}]),
-        ("billed", [{"dimension": "account", "operator": "not_in", "values": ["beta"]}]),
+        ("billed", [{"dimension": "service", "operator": "not_in", "values": ["Service D"]}]),
     ):
         with acting(Scope.of(person("analyst"))):
             result = TOOLS["get_costs"].run(

@@ -22,11 +22,12 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field
 
 from app.assistant.faults import Fault, fault_of
+from app.assistant.flow import TEXT_LENGTH
 from app.assistant.ledger import Attempt, Outcome, Price, Recorder, Tokens, Turn
 from app.assistant.policy import Policy
 from app.assistant.settings import AssistantSettings
 from app.assistant.tools.asking import Asking, Row
-from app.assistant.tools.contract import TEXT_LENGTH, ToolResult
+from app.assistant.tools.contract import ToolResult
 from astraeus_pipeline.errors import (
     AuthError,
     ConfigError,
