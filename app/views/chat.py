@@ -21,17 +21,21 @@ def page(scope: Scope) -> None:
     """Draw the page."""
     who = access.page_for("read")
     header.draw("Chat", scope, _SENTENCE)
-    desk = _desk()
-    if desk is None:
+    desk = None
+    with states.guarded("The assistant"):
+        desk = turn.desk()
+    # Where questions are asked in words, if any model can be; tables of a file are read without.
+    answering = desk if desk is not None and desk.is_open else None
+    if answering is None:
         st.info(
             "No model provider has a key, so nothing is answered in words. The same questions can"
             " be asked by form. For words, set OPENAI\\_API\\_KEY, ANTHROPIC\\_API\\_KEY,"
             " GOOGLE\\_API\\_KEY or ASTRAEUS\\_LLM\\_COMPATIBLE\\_URL and start the app anew.",
             icon=":material/key_off:",
         )
-    if _how(who, desk) == _WORDS:
+    if _how(who, is_answered=answering is not None) == _WORDS:
         links.warn()
-        chat_thread.draw(scope, who, desk)
+        chat_thread.draw(scope, who, answering)
         return
     with states.guarded("The form"):
         tool_form.draw(scope)
@@ -41,15 +45,7 @@ def page(scope: Scope) -> None:
     links.warn()
 
 
-def _desk() -> turn.Desk | None:
-    """Return where questions are asked, if any model can be."""
-    with states.guarded("The assistant"):
-        desk = turn.desk()
-        return desk if desk.is_open else None
-    return None
-
-
-def _how(who: Principal, desk: turn.Desk | None) -> str:
+def _how(who: Principal, *, is_answered: bool) -> str:
     """Return how to ask: in words who may; without a model former threads can be read."""
     if not who.may("chat"):
         st.info(
@@ -59,7 +55,7 @@ def _how(who: Principal, desk: turn.Desk | None) -> str:
     how = st.segmented_control(
         "Ask",
         [_WORDS, _FORM],
-        default=_FORM if desk is None else _WORDS,
+        default=_WORDS if is_answered else _FORM,
         key="ask",
         bind="query-params",
         required=True,
