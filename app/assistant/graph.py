@@ -5,7 +5,6 @@ Imports LangGraph: at the first question only.
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -49,7 +48,7 @@ from app.assistant.ledger import Turn
 from app.assistant.models import forbid_tracing
 from app.assistant.policy import Policy
 from app.assistant.router import Call, Router
-from app.assistant.tools.contract import Scope, acting, text
+from app.assistant.tools.contract import Scope, acting
 from app.assistant.transcripts import answered
 from astraeus_pipeline.errors import AstraeusError, LimitError, PayloadError
 
@@ -193,10 +192,8 @@ class Bind(AgentMiddleware[AgentState[Any], Asking, Any]):
     ) -> ToolMessage | Command[Any]:
         """Call a tool for the person of the run."""
         asking = cast("Asking", request.runtime.context)
-        began = time.monotonic()
         with acting(asking.scope):
             result = await handler(request)
-        _log(asking.turn, request, result, time.monotonic() - began)
         if isinstance(result, ToolMessage) and result.status == "error":
             asking.turn.signals["invalid_arguments"] += 1
         return result
@@ -277,23 +274,6 @@ def _words_of(error: Exception, request: ToolCallRequest) -> str:
     told = "".join(traceback.format_exception(error))
     _LOG.error("a tool failed", tool=request.tool_call["name"], traceback=told)
     return f"{request.tool_call['name']} failed. Do not call it again for this question."
-
-
-def _log(turn: Turn, request: ToolCallRequest, result: Any, seconds: float) -> None:
-    """Note a call with its arguments, which hold no secret, and how much came of it."""
-    arguments = request.tool_call["args"].items()
-    told = {"characters": len(result.text)} if isinstance(result, ToolMessage) else {}
-    if told and isinstance(result.artifact, dict):
-        told |= {"result": result.artifact["result_id"], "rows": result.artifact["row_count"]}
-    _LOG.info(
-        "a tool was called",
-        message_id=str(turn.message_id),
-        tool=request.tool_call["name"],
-        arguments={text(str(name)): text(str(value)) for name, value in arguments},
-        status=getattr(result, "status", None),
-        milliseconds=round(1000 * seconds),
-        **told,
-    )
 
 
 @cache

@@ -57,6 +57,8 @@ _NO_CLAIMS: Final = tuple(
     for pattern in (
         r"\[[rw]?[0-9a-f]{1,10}\]|\br[0-9a-f]{10}\b",
         r"https?://\S+",
+        # Names of two words and more, with all that hangs on them: claude-haiku-4-5-20251001.
+        r"(?<![\w-])[A-Za-z]{2,}(?:-[A-Za-z]\w*)+(?:-\w+)*",
         r"\b\d{4}-\d{2}(?:-\d{2})?(?:T[\d:.+Z-]+)?\b",
         rf"\b(?:{_DAY}\s?(?:-|\u2013|to|and)\s?)?{_DAY}\s(?:of\s)?{_MONTH}(?:\s\d{{4}}\b)?",
         rf"\b{_MONTH}\s{_DAY}(?:\s?(?:-|\u2013|to|and)\s?{_DAY})?\b(?![.,]\d|\s?%)(?:,?\s\d{{4}}\b)?",
