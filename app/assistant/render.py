@@ -134,7 +134,7 @@ def bars(result: ToolResult) -> tuple[str, str, str, list[tuple[str, Decimal]]] 
         return None
     unit = unit_of(result, result.rows[0], value)
     points = [
-        (str(row[label]), Decimal(row[value]))  # type: ignore[arg-type] # a number, see below
+        (str(row[label]), Decimal(row[value]))  # type: ignore[arg-type] # the condition below lets numbers alone through
         for row in result.rows
         if row.get(label) is not None
         and isinstance(row.get(value), Decimal | int)

@@ -55,7 +55,7 @@ class _RefusedError(Exception):
 def opened(kind: Kind, content: bytes) -> Opened:
     """Return what is in a file. Raises: ConfigError, in a sentence, where it cannot be opened."""
     try:
-        done = subprocess.run(  # noqa: S603 - ourselves
+        done = subprocess.run(  # noqa: S603 - this module in our own interpreter; `kind` is one of three words
             [sys.executable, "-m", __name__, kind],
             input=content,
             capture_output=True,
@@ -189,8 +189,9 @@ def main(kind: str) -> None:
         said: dict[str, Any] = asdict(_OPENERS[kind](sys.stdin.buffer.read()))
     except _RefusedError as refused:
         said = {"refused": str(refused)}
-    except Exception:  # noqa: BLE001 - a parser raises anything on a broken file
-        said = {"refused": "The file is broken: it cannot be opened."}
+    except Exception as error:  # noqa: BLE001 - a parser raises anything on a broken file
+        # By its kind alone: its words may be those of the file. The app raises it as ConfigError.
+        said = {"refused": f"The file is broken: it cannot be opened ({type(error).__name__})."}
     sys.stdout.write(json.dumps(said))
 
 

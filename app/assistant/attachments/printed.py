@@ -138,7 +138,7 @@ def _proved(digits: str) -> Mark | None:
     if is_grouped and _GROUPED.fullmatch(whole) is None:
         return None
     if is_grouped or len(fraction) != 3 or len(whole) > 3 or whole.startswith("0") or not whole:
-        return mark  # type: ignore[return-value] # one of the two
+        return mark  # type: ignore[return-value] # the pattern has "." or "," there
     return None
 
 
