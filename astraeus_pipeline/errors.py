@@ -4,6 +4,7 @@ AstraeusError
 ├── ConfigError            a setting or an account row is wrong: fix it, then run again
 ├── ProviderError          the provider's side; `.transient` decides about a retry
 │   ├── TransientError     throttled, unavailable, cut off: the same call may succeed later
+│   │   └── StoreError     not the provider, but our own store of payloads does not answer
 │   └── PermanentError     the same call will fail again
 │       ├── AuthError      credentials wrong, expired or too narrow
 │       ├── PayloadError   the provider answered, but not in the documented shape
@@ -61,6 +62,10 @@ class TransientError(ProviderError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class StoreError(TransientError):
+    """The landing store does not answer; nothing of the load stands, the same one may succeed."""
 
 
 class PermanentError(ProviderError):

@@ -15,7 +15,13 @@ from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched
-from astraeus_pipeline.errors import AstraeusError, DatabaseError, PayloadError, TransientError
+from astraeus_pipeline.errors import (
+    AstraeusError,
+    DatabaseError,
+    PayloadError,
+    StoreError,
+    TransientError,
+)
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import ledger
@@ -121,9 +127,11 @@ def _load_one(
     fetched_at: datetime,
     delivered: Delivered,
 ) -> None:
-    payload = ingestion.landing.put_manifest(fetched)
+    payload = None
     options = LoadOptions(ingestion.today, provider.settle_days, ingestion.run_id, fetched_at)
     try:
+        with _translated(fetched.account_id, fetched.days):
+            payload = ingestion.landing.put_manifest(fetched)
         delivered.results.append(_load(conn, ingestion, provider, fetched, payload, options))
     except AstraeusError as error:
         ledger.record_failure(
@@ -188,6 +196,8 @@ def _translated(account_id: str, days: DayRange) -> Iterator[None]:
     about = f"account {account_id}, {days}"
     try:
         yield
+    except StoreError as error:
+        raise StoreError(f"Loading {about}: {error.message}", hint=error.hint) from error
     except psycopg.Error as error:
         reason = error.diag.message_primary or type(error).__name__
         raise DatabaseError(

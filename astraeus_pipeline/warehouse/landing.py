@@ -12,14 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, Self, cast
 
-import fsspec
 import zstandard
-from fsspec.implementations.arrow import ArrowFSWrapper
 
 from astraeus_pipeline.contracts.delivery import Fetched, MediaType, Part
-from astraeus_pipeline.errors import ConfigError, LoadError
+from astraeus_pipeline.errors import LoadError
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import manifest
+from astraeus_pipeline.warehouse.object_stores import objects_at, told
 
 _COMPRESSED: frozenset[MediaType] = frozenset({"csv.gz", "parquet"})
 _CHUNK = 1 << 20
@@ -38,12 +37,13 @@ class LandingStore:
     """Payloads below one root: a folder, `s3://bucket/prefix` or `abfs://container/prefix`.
 
     `options` go to the file system (endpoint_override, region, account_name, ...). Part URIs are
-    relative to the root, so a store can be moved.
+    relative to the root, so a store can be moved. A payload is there as a whole or not at all.
+    Every method raises StoreError if the store does not answer, ConfigError if it refuses us.
     """
 
     def __init__(self, root: str, options: Mapping[str, str] | None = None) -> None:
         self.root = root.rstrip("/")
-        self._fs, self._base = _file_system(self.root, dict(options or {}))
+        self._objects = objects_at(self.root, options or {})
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -56,12 +56,13 @@ class LandingStore:
         Raises: whatever the iterator of chunks raises; then nothing is stored.
         """
         suffix = media_type if media_type in _COMPRESSED else f"{media_type}.zst"
-        with tempfile.NamedTemporaryFile(dir=self._scratch(), delete=False) as handle:
+        with tempfile.NamedTemporaryFile(dir=self._objects.scratch, delete=False) as handle:
             path = Path(handle.name)
             try:
                 sha256, size = _write(handle, chunks, compress=media_type not in _COMPRESSED)
                 uri = f"sha256/{sha256[:2]}/{sha256}.{suffix}"
-                self._publish(path, uri)
+                with told(self.root):
+                    self._objects.publish(path, uri)
             finally:
                 path.unlink(missing_ok=True)
         return Part(name=name, media_type=media_type, sha256=sha256, bytes=size, uri=uri)
@@ -72,21 +73,24 @@ class LandingStore:
         The note lies beside the payloads and may be lost: then the source is fetched again.
         """
         text = json.dumps(asdict(part), sort_keys=True).encode()
-        with tempfile.NamedTemporaryFile(dir=self._scratch(), delete=False) as handle:
+        with tempfile.NamedTemporaryFile(dir=self._objects.scratch, delete=False) as handle:
             path = Path(handle.name)
             handle.write(text)
         try:
-            self._publish(path, _note_of(source))
+            with told(self.root):
+                self._objects.publish(path, _note_of(source))
         finally:
             path.unlink(missing_ok=True)
 
     def recall(self, source: str) -> Part | None:
         """Return the part that was noted for this version of a source, if it is still stored."""
-        try:
-            part = Part(**json.loads(self._fs.cat_file(f"{self._base}/{_note_of(source)}")))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
-        return part if self._fs.exists(f"{self._base}/{part.uri}") else None
+        with told(self.root):
+            try:
+                with self._objects.open(_note_of(source)) as handle:
+                    part = Part(**json.loads(handle.read()))
+            except (FileNotFoundError, ValueError, TypeError):
+                return None
+            return part if self._objects.exists(part.uri) else None
 
     @contextmanager
     def open(self, part: Part) -> Iterator[BinaryIO]:
@@ -94,19 +98,21 @@ class LandingStore:
 
         Raises: LoadError if the store does not hold it.
         """
-        try:
-            handle = self._fs.open(f"{self._base}/{part.uri}", "rb")
-        except FileNotFoundError:
-            raise LoadError(
-                f"The landing store {self.root} does not hold {part.uri} ({part.name}).",
-                hint="Point ASTRAEUS_LANDING_URL at the store that the delivery was written to.",
-            ) from None
-        with handle:
-            if part.media_type in _COMPRESSED:
-                yield cast(BinaryIO, handle)
-            else:
-                with zstandard.ZstdDecompressor().stream_reader(handle) as reader:
-                    yield cast(BinaryIO, reader)
+        with told(self.root):
+            try:
+                handle = self._objects.open(part.uri)
+            except FileNotFoundError:
+                raise LoadError(
+                    f"The landing store {self.root} does not hold {part.uri} ({part.name}).",
+                    hint="Point ASTRAEUS_LANDING_URL at the store that the delivery was written"
+                    " to.",
+                ) from None
+            with handle:
+                if part.media_type in _COMPRESSED:
+                    yield handle
+                else:
+                    with zstandard.ZstdDecompressor().stream_reader(handle) as reader:
+                        yield cast(BinaryIO, reader)
 
     def put_manifest(self, fetched: Fetched) -> StoredPayload:
         """Store the list of a delivery's parts; its hash stands for the whole payload."""
@@ -122,31 +128,6 @@ class LandingStore:
     def location(self, uri: str) -> str:
         """Spell out where a part lies, for people."""
         return f"{self.root}/{uri}"
-
-    def _scratch(self) -> str | None:
-        if not self._is_local:
-            return None
-        scratch = Path(self._base) / "incoming"
-        if not scratch.exists():
-            # Bills are nobody else's business on a shared machine.
-            Path(self._base).mkdir(parents=True, exist_ok=True, mode=0o700)
-            scratch.mkdir(exist_ok=True, mode=0o700)
-        return str(scratch)
-
-    @property
-    def _is_local(self) -> bool:
-        return "://" not in self.root
-
-    def _publish(self, path: Path, uri: str) -> None:
-        target = f"{self._base}/{uri}"
-        if self._fs.exists(target):
-            return
-        if self._is_local:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            path.chmod(0o440)
-            path.rename(target)  # atomic: a reader sees the whole payload or none
-        else:
-            self._fs.put_file(str(path), target)
 
 
 def _note_of(source: str) -> str:
@@ -172,19 +153,3 @@ def _write(handle: IO[bytes], chunks: Iterable[bytes], *, compress: bool) -> tup
     # The ledger will name this payload: it must survive a power cut as the ledger does.
     os.fsync(handle.fileno())
     return digest.hexdigest(), size
-
-
-def _file_system(root: str, options: dict[str, str]) -> tuple[fsspec.AbstractFileSystem, str]:
-    scheme, separator, path = root.partition("://")
-    if not separator:
-        return fsspec.filesystem("file"), str(Path(root).absolute())
-    if scheme == "s3":
-        from pyarrow.fs import S3FileSystem  # heavy, and only needed here
-
-        return ArrowFSWrapper(S3FileSystem(**options)), path
-    if scheme in {"abfs", "abfss", "az"}:
-        return fsspec.filesystem("abfs", **options), path
-    raise ConfigError(
-        f"ASTRAEUS_LANDING_URL starts with {scheme}://, which is not supported.",
-        hint="Use a folder, s3://bucket/prefix or abfs://container/prefix.",
-    )

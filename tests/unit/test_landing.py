@@ -5,48 +5,48 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, RowCount
-from astraeus_pipeline.errors import ConfigError, LoadError
+from astraeus_pipeline.errors import ConfigError, LoadError, StoreError
+from astraeus_pipeline.warehouse import object_stores
 from astraeus_pipeline.warehouse.landing import LandingStore
+from tests.fixtures.object_stores import S3, azurite, s3
 
 TEXT = b"a,b\n1,2\n" * 10_000
 
 
 @pytest.fixture(scope="module")
-def s3_options() -> Iterator[dict[str, str]]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield {
-        "endpoint_override": f"{host}:{port}",
-        "scheme": "http",
-        "region": "us-east-1",
-        "access_key": "test",
-        "secret_key": "test",
-    }
-    server.stop()
+def bucket() -> Iterator[S3]:
+    with s3() as server:
+        yield server
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(scope="module")
+def container() -> Iterator[dict[str, str]]:
+    with azurite() as options:
+        yield options
+
+
+@pytest.fixture(params=["local", "s3", "azure"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> LandingStore:
-    if request.param == "local":
-        return LandingStore(str(tmp_path / "landing"))
-    options = request.getfixturevalue("s3_options")
-    from pyarrow.fs import S3FileSystem
-
-    S3FileSystem(**options, allow_bucket_creation=True).create_dir("landing")
-    return LandingStore("s3://landing/payloads", options)
+    if request.param == "s3":
+        options = request.getfixturevalue("bucket").options
+        return LandingStore("s3://landing/payloads", options)
+    if request.param == "azure":
+        return LandingStore("abfs://landing/payloads", request.getfixturevalue("container"))
+    return LandingStore(str(tmp_path / "landing"))
 
 
 def test_bytes_come_back_as_they_were_fetched(store: LandingStore) -> None:
@@ -116,6 +116,59 @@ def test_a_missing_payload_says_where_it_was_looked_for(tmp_path: Path) -> None:
     elsewhere = LandingStore(str(tmp_path / "b"))
     with pytest.raises(LoadError, match="does not hold"), elsewhere.open(part):
         pass
+
+
+def test_a_note_of_a_source_leads_to_its_part_and_to_none_that_is_gone(
+    store: LandingStore,
+) -> None:
+    part = store.put("a.csv", [b"noted"], "csv")
+    assert store.recall("https://a/1 etag") is None
+    store.remember("https://a/1 etag", part)
+    assert store.recall("https://a/1 etag") == part
+    store.remember("https://a/2 etag", replace(part, uri="sha256/00/none.csv.zst"))
+    assert store.recall("https://a/2 etag") is None
+
+
+def test_what_was_cut_short_on_the_way_is_no_object(
+    store: LandingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends the upload: pyarrow makes an object of what it has when its stream closes."""
+    content = os.urandom(1 << 16)
+
+    def stop_half_way(source: IO[bytes], sink: IO[bytes], _: int) -> None:
+        sink.write(source.read(1 << 10))
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(object_stores.shutil, "copyfileobj", stop_half_way)
+        if type(store._objects).__name__ == "_S3":
+            with pytest.raises(SystemExit):
+                store.put("a.csv", [content], "csv")
+            sha256 = hashlib.sha256(content).hexdigest()
+            assert not store._objects.exists(f"sha256/{sha256[:2]}/{sha256}.csv.zst")
+    part = store.put("a.csv", [content], "csv")
+    with store.open(part) as handle:
+        assert handle.read() == content
+
+
+def test_a_store_that_is_away_may_answer_later(bucket: S3) -> None:
+    options = {**bucket.options, "endpoint_override": "127.0.0.1:1"}
+    store = LandingStore("s3://landing/payloads", options)
+    with pytest.raises(StoreError, match="s3://landing/payloads does not answer"):
+        store.put("a.csv", [TEXT], "csv")
+
+
+def test_a_store_that_does_not_exist_or_knows_no_such_option_is_a_setting_to_mend(
+    bucket: S3, container: dict[str, str]
+) -> None:
+    for store in (
+        LandingStore("s3://absent/payloads", bucket.options),
+        LandingStore("abfs://absent/payloads", container),
+    ):
+        with pytest.raises(ConfigError, match="does not exist"):
+            store.put("a.csv", [TEXT], "csv")
+    with pytest.raises(ConfigError, match="ASTRAEUS_LANDING_OPTIONS"):
+        LandingStore("s3://landing", {"regoin": "us-east-1"})
 
 
 def test_an_unknown_scheme_is_a_plain_sentence() -> None:
