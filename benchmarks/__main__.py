@@ -29,6 +29,7 @@ SCRIPTS: dict[str, list[str]] = {
     "faults": ["--days", "60"],
     "guard": ["--runs", "4"],
     "alerts": ["--kills", "6", "--ambiguous", "1"],
+    "scaleout": ["--accounts", "6", "--days", "60", "--only-cut"],
     "kill": ["--kills", "8", "--accounts", "3", "--days", "30"],
 }
 

@@ -205,15 +205,15 @@ def main() -> None:
         header=("killed", "times"),
         rows=[(what, str(times)) for what, times in sorted(killer.struck.items())],
         goals=[
-            Goal("accounts whose rows differ", _differing(wanted.contents, found.contents), 0),
-            Goal("partitions that differ", _differing(wanted.partitions, found.partitions), 0),
+            Goal("accounts whose rows differ", differing(wanted.contents, found.contents), 0),
+            Goal("partitions that differ", differing(wanted.partitions, found.partitions), 0),
         ],
         notes=("Rows are compared without their delivery ids, partitions without times.",),
     )
     raise SystemExit(0 if report.publish() else 1)
 
 
-def _differing(wanted: list[tuple[Any, ...]], found: list[tuple[Any, ...]]) -> int:
+def differing(wanted: list[tuple[Any, ...]], found: list[tuple[Any, ...]]) -> int:
     return sum(row not in found for row in wanted) + sum(row not in wanted for row in found)
 
 
