@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import platformdirs
 from pydantic import Field, SecretStr, field_validator
@@ -37,7 +37,9 @@ class Settings(BaseSettings):
         default=None, description="Where payloads are kept: a folder, s3://... or abfs://..."
     )
     landing_options: dict[str, str] = Field(
-        default_factory=dict, description="Options of the landing file system, as JSON (endpoints)"
+        default_factory=dict,
+        repr=False,  # keys, say
+        description="Options of the landing file system, as JSON (endpoints, keys)",
     )
     master_keys: SecretStr | None = Field(
         default=None, description="Key ring: base64 keys of 32 bytes, newest first, comma separated"
@@ -53,6 +55,18 @@ class Settings(BaseSettings):
     dagster_url: str | None = Field(
         default=None,
         description="Dagster's web server: links to runs lead there, the app asks it for days",
+    )
+
+    executor: Literal["in_process", "celery"] = Field(
+        default="in_process", description="Where steps of runs execute: in the run, or on workers"
+    )
+    celery_broker: SecretStr | None = Field(
+        default=None, description="Redis of Celery's workers: redis:// or rediss://, password too"
+    )
+    worker_lost_after: int = Field(
+        default=90,
+        ge=5,
+        description="Seconds of silence after which a worker's steps are given to another",
     )
 
     @field_validator("home")

@@ -30,6 +30,7 @@ from astraeus_pipeline.cli import (
     summary,
     up,
     users,
+    worker,
 )
 from astraeus_pipeline.cli.output import report_error
 from astraeus_pipeline.errors import AstraeusError
@@ -55,6 +56,7 @@ def _root(
 app.command("demo")(demo.demo)
 app.command("up")(up.up)
 app.command("stop")(up.stop)
+app.command("worker")(worker.worker)
 app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
 app.command("costs")(costs.costs)

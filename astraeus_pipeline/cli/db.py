@@ -32,6 +32,22 @@ def url(
 
 
 @app.command()
+def environment() -> None:
+    """Print what Dagster's processes need where something else than `astraeus up` starts them.
+
+    NAME=value lines, for an EnvironmentFile or a Kubernetes secret: they hold passwords.
+    """
+    from astraeus_pipeline.orchestration.environment import child_environment
+    from astraeus_pipeline.warehouse.engine import open_database
+
+    settings = Settings.from_env()
+    of_this_machine = {"ASTRAEUS_HOME", "DAGSTER_HOME"}
+    for name, value in child_environment(settings, open_database(settings)).items():
+        if name not in of_this_machine:
+            typer.echo(f"{name}={value}")
+
+
+@app.command()
 def start() -> None:
     """Start the embedded database, if that is the one in use, and migrate it."""
     database = open_migrated(Settings.from_env())

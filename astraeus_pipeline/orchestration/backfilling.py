@@ -15,8 +15,7 @@ from astraeus_pipeline.orchestration import environment, failures, recovery, sen
 from astraeus_pipeline.orchestration.account_run import AccountRun, Request, Tell
 from astraeus_pipeline.orchestration.code_location import build_definitions
 from astraeus_pipeline.orchestration.ingest import asset_key
-from astraeus_pipeline.orchestration.partitions import range_tags
-from astraeus_pipeline.orchestration.schedules import ACCOUNT_TAG, PROVIDER_TAG
+from astraeus_pipeline.orchestration.partitions import ACCOUNT_TAG, PROVIDER_TAG, range_tags
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.providers.registry import PROVIDERS
 from astraeus_pipeline.settings import Settings

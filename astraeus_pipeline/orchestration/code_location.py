@@ -9,6 +9,7 @@ import dagster as dg
 from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.orchestration import discovery, schedules, sensors
 from astraeus_pipeline.orchestration.alerting import alerts_check, alerts_sensor
+from astraeus_pipeline.orchestration.execution import chosen_executor
 from astraeus_pipeline.orchestration.forecasting import forecasting_asset
 from astraeus_pipeline.orchestration.ingest import raw_asset
 from astraeus_pipeline.orchestration.quality import quality_asset, quality_checks
@@ -78,7 +79,6 @@ def build_definitions() -> dg.Definitions:
             *([sensors.marts_sensor(marts)] if transformations else []),
         ],
         resources={"ingestion": IngestionResource(), "dbt": dbt_resource()},
-        # One step a run: a process for it would double what a run costs.
-        executor=dg.in_process_executor,
+        executor=chosen_executor,
         loggers={"console": _CONSOLE},
     )

@@ -15,6 +15,9 @@ from astraeus_pipeline.contracts.days import DayRange
 # Dagster advises at most 100,000 keys an asset: 70 accounts over these years.
 FIRST_DAY: Final = date(2023, 1, 1)
 ACCOUNT, DAY = "account", "day"
+# Of a run, by which the queue limits how many of one account go on at once.
+ACCOUNT_TAG: Final = "astraeus/account"
+PROVIDER_TAG: Final = "astraeus/provider"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 # The day under way is a partition too: an inventory is a snapshot of today.
@@ -63,9 +66,13 @@ def ranges(keys: Iterable[str]) -> Iterator[tuple[str, DayRange]]:
         yield account, DayRange(first, previous)
 
 
+def account_in(key: str) -> str:
+    """Return the account of a partition key as Dagster spells it: dimensions in order of names."""
+    return key.rpartition("|")[0]
+
+
 def _parse(key: str) -> tuple[str, date]:
     dimensions = key.keys_by_dimension if isinstance(key, dg.MultiPartitionKey) else None
     if dimensions is None:
-        account, _, day = key.rpartition("|")  # dimensions in order of their names
-        return account, date.fromisoformat(day)
+        return account_in(key), date.fromisoformat(key.rpartition("|")[2])
     return dimensions[ACCOUNT], date.fromisoformat(dimensions[DAY])

@@ -12,15 +12,15 @@ from astraeus_pipeline.contracts.columns import Dataset
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.orchestration.ingest import asset_key
 from astraeus_pipeline.orchestration.partitions import (
+    ACCOUNT_TAG,
     FIRST_DAY,
+    PROVIDER_TAG,
     accounts_axis,
     range_tags,
 )
 from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.providers.base import Provider
 
-ACCOUNT_TAG: Final = "astraeus/account"
-PROVIDER_TAG: Final = "astraeus/provider"
 # Clouds finish yesterday's figures in the small hours, UTC.
 _CRON: Final = "15 6 * * *"
 

@@ -25,6 +25,15 @@ from astraeus_pipeline.warehouse.engine import (
 )
 
 _LOCK: Final = 0x0A57_0000
+# A machine that is cut off closes nothing: its sessions would keep their locks for hours, and who
+# takes over its work would wait for them. These end them within half a minute.
+_OF_SESSIONS: Final = {
+    "tcp_keepalives_idle": "15s",
+    "tcp_keepalives_interval": "5s",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "30s",
+    "client_connection_check_interval": "15s",
+}
 _SCHEMAS: Final[dict[str, Role]] = {
     "raw": "loader",
     "app": "app",
@@ -93,6 +102,7 @@ def _create_roles(conn: psycopg.Connection, database: Database) -> None:
     """Create the login roles and make the admin a member of each, so that it can act as them."""
     for role in ROLES:
         _retry_on_catalog_race(conn, _create_role, role, database.password(role))
+        _retry_on_catalog_race(conn, _watch_sessions, role)
     _retry_on_catalog_race(conn, _create_unscoped)
 
 
@@ -114,6 +124,21 @@ def _create_role(conn: psycopg.Connection, role: Role, password: str) -> None:
     if member is None or not member[0]:
         options = " with set true, inherit true" if conn.info.server_version >= 160_000 else ""
         conn.execute(sql.SQL("grant {} to current_user" + options).format(name))
+
+
+def _watch_sessions(conn: psycopg.Connection, role: Role) -> None:
+    """Let the server notice by itself that a session's machine is gone; set once."""
+    row = conn.execute(
+        "select rolconfig from pg_roles where rolname = %s", [role_name(role)]
+    ).fetchone()
+    held = set(row[0] or ()) if row else set()
+    for name, value in _OF_SESSIONS.items():
+        if f"{name}={value}" not in held:
+            conn.execute(
+                sql.SQL("alter role {} set {} = {}").format(
+                    sql.Identifier(role_name(role)), sql.Identifier(name), sql.Literal(value)
+                )
+            )
 
 
 def _create_unscoped(conn: psycopg.Connection) -> None:
