@@ -21,6 +21,7 @@ from app.auth import headers  # noqa: E402 - after the path is right
 from app.auth.gate import SessionGate  # noqa: E402 - after the path is right
 from app.auth.oidc import OidcRoutes  # noqa: E402 - after the path is right
 from app.auth.routes import ROUTES  # noqa: E402 - after the path is right
+from app.shell import Shell  # noqa: E402 - after the path is right
 from astraeus_pipeline.settings import Settings  # noqa: E402 - after the path is right
 
 # Streamlit asks which hosts it serves when it opens a socket, the gate at every request.
@@ -30,7 +31,7 @@ if PUBLIC.hostname and PUBLIC.hostname not in HOSTS:
     HOSTS.append(PUBLIC.hostname)
     config.set_option("server.allowedHosts", HOSTS)
 
-SHELL = Path(streamlit.__file__).parent / "static" / "index.html"
+INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
 app = streamlit.App(
     FOLDER / "streamlit_app.py",
     routes=[*ROUTES, Mount("/oidc", OidcRoutes())],
@@ -38,8 +39,9 @@ app = streamlit.App(
         Middleware(
             SessionGate,
             allowed_hosts=HOSTS,
-            csp=headers.policy(headers.inline_script_hashes(SHELL)),
+            csp=headers.policy(headers.inline_script_hashes(INDEX)),
             is_https=PUBLIC.scheme == "https",
-        )
+        ),
+        Middleware(Shell, index=INDEX),
     ],
 )

@@ -41,6 +41,7 @@ class Waits:
 
     first: float  # the first page of a server that has just started
     paints: Sequence[float]
+    titles: Sequence[float]
     figures: Sequence[float]
     reloads: Sequence[float]
     filters: Sequence[float]
@@ -50,7 +51,7 @@ class Waits:
 def waits(address: str, token: str, runs: int) -> Waits:
     """Open the app again and again, reload, filter and switch pages; return what was waited."""
     with _chromium() as browser:
-        first = _cold(browser, address, token)[1]
+        first = _cold(browser, address, token)[2]
         cold = [_cold(browser, address, token) for _ in range(runs)]
         with _person(browser, address, token) as person:
             page = person.new_page()
@@ -59,8 +60,8 @@ def waits(address: str, token: str, runs: int) -> Waits:
             reloads = [_timed(lambda: page.reload(), lambda: _ready(page)) for _ in range(runs)]
             filters = _filtered(page, runs)
             switches = [_switched(page, name) for _ in range(runs) for name in PAGES]
-    paints, figures = zip(*cold, strict=True)
-    return Waits(first, paints, figures, reloads, filters, switches)
+    paints, titles, figures = zip(*cold, strict=True)
+    return Waits(first, paints, titles, figures, reloads, filters, switches)
 
 
 def p95(values: Sequence[float]) -> float:
@@ -68,15 +69,20 @@ def p95(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=20)[-1] if len(values) > 1 else values[0]
 
 
-def _cold(browser: Browser, address: str, token: str) -> tuple[float, float]:
-    """Open the app with nothing kept; return seconds to the first paint, and to its figures."""
+def _cold(browser: Browser, address: str, token: str) -> tuple[float, float, float]:
+    """Open the app with nothing kept; return seconds to the first paint, the title, its figures."""
     with _person(browser, address, token) as person:
         page = person.new_page()
-        took = _timed(lambda: page.goto(address, wait_until="commit"), lambda: _ready(page))
+        started = time.perf_counter()
+        page.goto(address, wait_until="commit")
+        page.wait_for_selector("h1", timeout=_PATIENCE_MS)
+        titled = time.perf_counter() - started
+        _ready(page)
+        took = time.perf_counter() - started
         paint = page.evaluate(
             "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
         )
-        return paint / 1000, took
+        return paint / 1000, titled, took
 
 
 def _filtered(page: Page, runs: int) -> list[float]:

@@ -137,6 +137,9 @@ def main() -> None:
         )
         on = machine(place.admin)
     options = {key: str(value) for key, value in vars(chosen).items() if value is not None}
+    if chosen.home is not None:  # whose it is nobody needs to know
+        options = {**options, "home": chosen.home.name}
+        del options["charges"]
     raise SystemExit(0 if _report(waited, clicked, together, on, options).publish() else 1)
 
 
@@ -148,7 +151,9 @@ def _place(chosen: argparse.Namespace) -> Iterator[Scratch]:
         return
     with serving(chosen.home) as place:
         with place.database.connect("app", autocommit=True) as conn:
-            user = next(each for each in users.users(conn) if each.role == "admin")
+            user = next((each for each in users.users(conn) if each.role == "admin"), None)
+            if user is None:
+                raise SystemExit("No administrator in this home: `astraeus user add` makes one.")
             conn.execute("delete from app.sessions where key = %s", [sessions.key_of(ADMIN_TOKEN)])
             sessions.begin(conn, user.id, "password", token=ADMIN_TOKEN)
         yield place
@@ -177,7 +182,7 @@ def _report(
         Goal("clicks that ended in an error", together.errors, 0),
     ]
     return Report(
-        name="pages",
+        name="pages_of_a_home" if "home" in options else "pages",
         title=f"The pages in a browser and under load, over {_what(options)}",
         machine=on,
         options=options,
@@ -198,6 +203,7 @@ def _report(
             f" {len(waited.switches)} switches; browser, app and database share the machine."
             f" Slowest: cold {max(waited.figures):.2f}, reload {max(waited.reloads):.2f},"
             f" switch {max(waited.switches):.2f} s.",
+            f"First painted is the splash; the title came after {middle(waited.titles):.2f} s.",
             f"The first page of a server that has just started: {waited.first:.2f} s.",
             *(
                 f"{page}: {each.app_ms:.0f} ms of the app and {each.database_ms:.0f} ms of the"

@@ -19,6 +19,9 @@ from astraeus_pipeline.errors import DatabaseError, ForbiddenError
 # A fragment that runs by itself asks the database again after this long.
 _FRESH_SECONDS: Final = 5
 _KEPT: Final = "_principal"
+# The database notes a sign of life once a minute at most; asking it to for every click is in vain.
+_SECONDS_BETWEEN_SIGNS: Final = 30
+_SEEN: Final = "_seen"
 
 
 def principal() -> Principal:
@@ -30,7 +33,9 @@ def principal() -> Principal:
     found = _look_up()
     if found is None:
         _ended()
-    store.seen(found.session)
+    if monotonic() - st.session_state.get(_SEEN, 0.0) > _SECONDS_BETWEEN_SIGNS:
+        store.seen(found.session)
+        st.session_state[_SEEN] = monotonic()
     return found
 
 
@@ -39,11 +44,7 @@ def current() -> Principal:
 
     Raises: DatabaseError.
     """
-    kept = st.session_state.get(_KEPT)
-    if kept is not None and monotonic() - kept[0] < _FRESH_SECONDS:
-        found: Principal = kept[1]
-        return found
-    return _look_up() or _ended()
+    return _kept() or _look_up() or _ended()
 
 
 def require(permission: Permission) -> Principal:
@@ -77,10 +78,11 @@ def _permitted(found: Principal | None, permission: Permission) -> Principal:
 def page_for(permission: Permission) -> Principal:
     """Return who is signed in, if this page is for them; otherwise say so and stop the run.
 
+    Pages are drawn in full runs, which have asked the database at their beginning.
     Raises: DatabaseError.
     """
     try:
-        return require(permission)
+        return _permitted(_kept() or _look_up(), permission)
     except ForbiddenError as error:
         st.error(str(error), icon=":material/lock:")
         st.stop()
@@ -119,6 +121,8 @@ def draw(who: Principal) -> None:
 @st.fragment(run_every="60s")
 def _watch(key: str) -> None:
     """End an open tab within a minute after its session; looking is no sign of life."""
+    if _kept() is not None:  # a full run has just asked
+        return
     with suppress(DatabaseError):
         if store.live(key) is None:
             st.rerun()
@@ -127,6 +131,13 @@ def _watch(key: str) -> None:
 def _sign_out() -> None:
     store.end(current().session)
     st.session_state.pop(_KEPT, None)
+
+
+def _kept() -> Principal | None:
+    """Return who was found a few seconds ago at most."""
+    kept: tuple[float, Principal] | None = st.session_state.get(_KEPT)
+    is_fresh = kept is not None and monotonic() - kept[0] < _FRESH_SECONDS
+    return kept[1] if kept is not None and is_fresh else None
 
 
 def _look_up() -> Principal | None:
