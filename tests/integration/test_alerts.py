@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,6 +27,8 @@ from astraeus_pipeline.warehouse import alert_channels as channel_rows
 from astraeus_pipeline.warehouse import alert_outbox, alert_rules
 from astraeus_pipeline.warehouse.alert_rules import NewRule
 from astraeus_pipeline.warehouse.engine import Database
+from tests.fixtures.alerting_child import tick_until
+from tests.fixtures.forked import Start, forking
 from tests.fixtures.receivers import Received, mail_address, mail_server, webhook
 
 pytestmark = pytest.mark.integration
@@ -369,17 +369,28 @@ def test_a_sealed_address_opens_for_its_own_channel_alone(
     assert opened.url.get_secret_value().startswith("json://")
 
 
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    with forking() as made:
+        yield made
+
+
 POINTS: Final = ("found", "raised", "claimed", "noted", "marked")
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_sender_killed_at_a_named_point_leaves_every_alert_to_arrive_once(
-    database: Database, ring: KeyRing, sender: Sender, mail: Received, hook: Received, point: str
+    database: Database,
+    ring: KeyRing,
+    sender: Sender,
+    start: Start,
+    mail: Received,
+    hook: Received,
+    point: str,
 ) -> None:
     rule = add(database, ring, both(mail, hook))
     breaches(database, (rule, "acme", "warning"), (rule, "beta", "warning"))
-    process = _killed_at(sender, point)
-    assert process.returncode == -9, process.stderr.decode()
+    assert _killed_at(start, sender, point) == -9
     hurry(database)
     tick(sender)
     for received in (mail, hook):
@@ -389,28 +400,20 @@ def test_a_sender_killed_at_a_named_point_leaves_every_alert_to_arrive_once(
 
 
 def test_killed_before_the_answer_was_noted_the_copy_has_the_same_id(
-    database: Database, ring: KeyRing, sender: Sender, mail: Received
+    database: Database, ring: KeyRing, sender: Sender, start: Start, mail: Received
 ) -> None:
     """Nobody can know then: it comes again, and the mailbox can tell by its Message-ID."""
     rule = add(database, ring, {"mail": parse("email", mail_address(mail.port))})
     breaches(database, (rule, "acme", "warning"))
-    assert _killed_at(sender, "accepted").returncode == -9
+    assert _killed_at(start, sender, "accepted") == -9
     hurry(database)
     tick(sender)
     assert list(mail.copies().values()) == [2]
     assert [letter["X-Astraeus-Repeat"] for letter in mail.mails] == [None, "possible"]
 
 
-def _killed_at(sender: Sender, point: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.fixtures.alerting_child", point, str(sender.journal.folder)],
-        env=os.environ
-        | {
-            "ASTRAEUS_TEST_URL": sender.database.admin_url.render_as_string(hide_password=False),
-            "ASTRAEUS_TEST_ROLE_KEY": sender.database.role_key,
-            "ASTRAEUS_TEST_KEY": sender.ring.keys[0].hex(),
-        },
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+def _killed_at(start: Start, sender: Sender, point: str) -> int | None:
+    """Return how a process ended that ticks until the point: the signal, below zero."""
+    process = start(tick_until, point, sender.database, sender.ring, sender.journal.folder)
+    process.join(60)
+    return process.exitcode

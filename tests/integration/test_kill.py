@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from astraeus_pipeline.warehouse.engine import Database
 from tests.conftest import fresh_database
 from tests.fixtures.delivering_child import deliver_all
+from tests.fixtures.forked import forking
 
 pytestmark = pytest.mark.integration
 
@@ -62,17 +61,6 @@ def state(database: Database) -> list[tuple[Any, ...]]:
         return [*conn.execute(CONTENTS).fetchall(), *conn.execute(PARTITIONS).fetchall()]
 
 
-def start(database: Database, files: Path, landing: Path) -> subprocess.Popen[str]:
-    url = database.url("admin").render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "tests.fixtures.delivering_child", url]
-    process = subprocess.Popen(
-        [*command, str(files), str(landing)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
 def kill_backend(database: Database) -> None:
     """End the loader's session from the server's side, as an operator or a failover would."""
     with database.connect("admin", autocommit=True) as conn:
@@ -90,13 +78,14 @@ def test_killed_loads_leave_the_rows_of_an_undisturbed_one(
     tmp_path: Path,
 ) -> None:
     draw = random.Random(3)
-    for number in range(KILLS):
-        process = start(database, files, tmp_path / "landing")
-        time.sleep(draw.uniform(0.05, 1.0))
-        if number % 3 == 2:
-            kill_backend(database)
-        process.kill()
-        process.wait()
+    with forking() as start:
+        for number in range(KILLS):
+            process = start(deliver_all, database, files, tmp_path / "landing")
+            time.sleep(draw.uniform(0.05, 1.0))
+            if number % 3 == 2:
+                kill_backend(database)
+            process.kill()
+            process.join()
     deliver_all(database, files, tmp_path / "landing")
     with fresh_database(database_server, template) as undisturbed:
         deliver_all(undisturbed, files, tmp_path / "landing-of-peace")
