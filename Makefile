@@ -15,13 +15,13 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
-# Byte code is written on all cores, where pip would use one. Some packages bring files that no Python
-# of today compiles: these are never imported.
+# Byte code is written on all cores, where pip would use one, but for what is hardly imported. Some
+# packages bring files that no Python of today compiles: these are never imported.
 $(STAMP): requirements.lock pyproject.toml deploy/find-python
 	@python="$$(deploy/find-python)" && echo "Setting up $(VENV) with $$python" && \
 	{ [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); } && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.lock && \
-	{ $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true; } && \
+	{ $(BIN)/python -m compileall -qq -j 0 -x '/(tests|sympy|moto|pip|setuptools|pygments/lexers)/' $(VENV)/lib || true; } && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
 	$(BIN)/python deploy/fonts.py && \
 	touch $@
