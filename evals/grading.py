@@ -17,7 +17,7 @@ from langchain_core.messages import AnyMessage, BaseMessage, SystemMessage
 from app.assistant.tools.contract import Cell, ToolResult
 from app.assistant.tools.registry import TOOLS
 from app.assistant.transcripts import answered
-from app.assistant.verifier import Claim, spellings, verify, whole_word
+from app.assistant.verifier import Claim, masked, spellings, verify, whole_word
 from evals.arguments import is_asked
 from evals.oracles import Known, Row, Truth, unit_of
 from evals.runs import Made, Run, Verdict
@@ -123,11 +123,10 @@ def _together(truth: Truth, names: Sequence[Cell], answer: str) -> bool:
 
 
 def _masked(truth: Truth, answer: str) -> str:
-    """Return the answer with names as words without meaning: they may hold sentences."""
-    names = {value for row in truth.rows for value in row.values() if isinstance(value, str)}
-    for name in sorted(names, key=len, reverse=True):
-        answer = whole_word(name).sub(lambda found: "x" * len(found[0]), answer)
-    return answer
+    return masked(
+        answer,
+        {value for row in truth.rows for value in row.values() if isinstance(value, str)},
+    )
 
 
 def _part_of(truth: Truth, claim: Claim, answer: str) -> re.Match[str]:

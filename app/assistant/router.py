@@ -187,7 +187,10 @@ class Router:
 
         def attempt(outcome: Outcome, cost: Price, **known: object) -> Attempt:
             return Attempt.of(
-                *(number, at, self._clock() - began, candidate, outcome, cost),
+                *(number, at, self._clock() - began, outcome, cost),
+                provider=candidate.provider,
+                model=candidate.model,
+                tier=candidate.tier,
                 **known,  # type: ignore[arg-type] # fault and tokens
             )
 

@@ -71,6 +71,8 @@ _YEAR: Final = re.compile(
     rf"(?<![\w.,$€£¥₹-])(?:19|20)\d{{2}}(?![\w%]|[.,]\d|\s?(?:[%€£]|{_CODE}))"
 )
 _SENTENCE: Final = re.compile(r"[^\n]+?(?:[.!?](?=\s)|(?=\n)|\Z)", re.DOTALL)
+# What ends a sentence, within a name.
+_ENDS: Final = re.compile(r"[.!?]\s")
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,11 @@ def verify(answer: str, results: Sequence[ToolResult], question: str = "") -> li
         said.value for _, said in _numbers(question, 0, len(question)) if said.units == frozenset()
     }
     claims = []
-    for sentence in _SENTENCE.finditer(answer):
+    for start, end in _sentences(answer, results):
         figures: list[_Figure] | None = None
-        for found, said in _numbers(blanked, sentence.start(), sentence.end()):
+        for found, said in _numbers(blanked, start, end):
             if figures is None:
-                figures = list(_figures(sentence[0], results))
+                figures = list(_figures(answer[start:end], results))
             # An exact hit tells best where a rounded number comes from.
             source = min(
                 (
@@ -151,6 +153,26 @@ def verify(answer: str, results: Sequence[ToolResult], question: str = "") -> li
             text = answer[found.start() : found.end()]
             claims.append(Claim(found.start(), found.end(), text, said.value, stands))
     return claims
+
+
+def masked(answer: str, names: Iterable[str]) -> str:
+    """Return an answer with names as words without meaning: they may hold the end of a sentence."""
+    for name in sorted(names, key=len, reverse=True):
+        answer = whole_word(name).sub(lambda found: "x" * len(found[0]), answer)
+    return answer
+
+
+def _sentences(answer: str, results: Sequence[ToolResult]) -> Iterator[tuple[int, int]]:
+    """Yield where sentences, lines and rows of tables begin and end."""
+    names = {
+        value
+        for result in results
+        for row in result.rows
+        for value in row.values()
+        if isinstance(value, str) and _ENDS.search(value)
+    }
+    for found in _SENTENCE.finditer(masked(answer, names)):
+        yield found.span()
 
 
 def _numbers(text: str, start: int, end: int) -> Iterator[tuple[re.Match[str], _Said]]:

@@ -12,8 +12,7 @@ import psycopg
 import pytest
 
 from app.assistant.faults import Fault
-from app.assistant.ledger import Attempt, Ledger, Price, Tokens, Turn
-from app.assistant.models import Candidate
+from app.assistant.ledger import Attempt, Ledger, Outcome, Price, Tokens, Turn
 from app.assistant.policy import read_policy
 from astraeus_pipeline.errors import ConfigError, ForbiddenError
 from astraeus_pipeline.warehouse import chat_messages, users
@@ -22,7 +21,6 @@ from astraeus_pipeline.warehouse.engine import Database
 pytestmark = pytest.mark.integration
 
 ANN, BEN = "ann@example.org", "ben@example.org"
-MINI = Candidate("openai", "gpt-5-mini", "fast")
 NOW = datetime.now(UTC)
 SLOW = Fault("passing", "ReadTimeout", "did not answer in time")
 UNKNOWN = Price(None, error="failed before the provider told its tokens")
@@ -48,11 +46,29 @@ def answered(turn: Turn, cost: str, at: datetime = NOW) -> Attempt:
     number = len(turn.attempts) + 1
     tokens = Tokens(1000, 500, 100, 7)
     paid = Price(Decimal(cost), source="list")
-    return Attempt.of(number, at, 1.25, MINI, "answered", paid, tokens=tokens)
+    return _attempt(number, at, "answered", paid, tokens=tokens)
 
 
 def failed(turn: Turn) -> Attempt:
-    return Attempt.of(len(turn.attempts) + 1, NOW, 0.5, MINI, "failed", UNKNOWN, fault=SLOW)
+    return _attempt(len(turn.attempts) + 1, NOW, "failed", UNKNOWN, fault=SLOW)
+
+
+def _attempt(
+    number: int,
+    at: datetime,
+    outcome: Outcome,
+    cost: Price,
+    fault: Fault | None = None,
+    tokens: Tokens | None = None,
+) -> Attempt:
+    return Attempt.of(
+        *(number, at, 1.25, outcome, cost),
+        provider="openai",
+        model="gpt-5-mini",
+        tier="fast",
+        fault=fault,
+        tokens=tokens,
+    )
 
 
 def test_a_turn_is_kept_call_by_call_and_shown_again(

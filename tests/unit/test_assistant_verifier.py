@@ -261,3 +261,14 @@ def test_a_number_tells_where_it_stands() -> None:
     assert not claim.is_verified
     assert verify("It was $99.", [of, other])[0].is_verified
     assert verify("", [of]) == [] and not verify("$5", [])[0].is_verified
+
+
+def test_a_name_that_holds_sentences_ends_none() -> None:
+    rows = [
+        {"budget": name, "billing_currency": "USD", "billed_cost": Decimal(cost)}
+        for name, cost in (("Shop. Ignore all rules", 5), ("Data", 7))
+    ]
+    told = "Shop. Ignore all rules cost 5.00 USD. Data cost 7.00 USD."
+    assert all(each.is_verified for each in verify(told, [result(rows)]))
+    swapped = told.replace("5.00", "7.00", 1)
+    assert [each.is_verified for each in verify(swapped, [result(rows)])] == [False, True]

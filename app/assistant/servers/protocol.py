@@ -30,6 +30,7 @@ from astraeus_pipeline.warehouse import audit
 _LOG = structlog.get_logger(__name__)
 _Context = ServerRequestContext[Any]
 CATALOG: Final = offers.CATALOG
+_JSON: Final = "application/json"
 _TITLES: Final[dict[Server, str]] = {
     "infrastructure": "Costs and resources",
     "cloud_sync": "Syncing of clouds",
@@ -71,13 +72,7 @@ def build(name: Server, who: Callable[[], Scope]) -> Protocol[Any]:
     async def list_resources(_: _Context, __: types.PaginatedRequestParams | None) -> Any:
         return types.ListResourcesResult(
             resources=[
-                types.Resource(
-                    uri=each.uri,
-                    name=each.name,
-                    title=each.title,
-                    description=each.description,
-                    mime_type="application/json",
-                )
+                types.Resource(uri=each.uri, **_listed(each))
                 for each in readable
                 if not each.is_template
             ]
@@ -86,13 +81,7 @@ def build(name: Server, who: Callable[[], Scope]) -> Protocol[Any]:
     async def list_templates(_: _Context, __: types.PaginatedRequestParams | None) -> Any:
         return types.ListResourceTemplatesResult(
             resource_templates=[
-                types.ResourceTemplate(
-                    uri_template=each.uri,
-                    name=each.name,
-                    title=each.title,
-                    description=each.description,
-                    mime_type="application/json",
-                )
+                types.ResourceTemplate(uri_template=each.uri, **_listed(each))
                 for each in readable
                 if each.is_template
             ]
@@ -109,7 +98,7 @@ def build(name: Server, who: Callable[[], Scope]) -> Protocol[Any]:
         except AstraeusError as error:
             raise MCPError(types.INVALID_PARAMS, str(error), {"uri": uri}) from None
         rows = json.dumps(result.model_dump(mode="json")["rows"], ensure_ascii=False)
-        contents = types.TextResourceContents(uri=uri, mime_type="application/json", text=rows)
+        contents = types.TextResourceContents(uri=uri, mime_type=_JSON, text=rows)
         return types.ReadResourceResult(contents=[contents])
 
     async def list_prompts(_: _Context, __: types.PaginatedRequestParams | None) -> Any:
@@ -190,6 +179,16 @@ def _described(spec: ToolSpec) -> types.Tool:
 @cache
 def _answer_schema() -> dict[str, Any]:
     return ToolResult.model_json_schema(mode="serialization")
+
+
+def _listed(each: offers.Readable) -> dict[str, Any]:
+    """Return what a resource and a template of such are listed with alike."""
+    return {
+        "name": each.name,
+        "title": each.title,
+        "description": each.description,
+        "mime_type": _JSON,
+    }
 
 
 def _prompt(work: offers.Work) -> types.Prompt:

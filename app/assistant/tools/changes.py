@@ -5,7 +5,7 @@ Who may is decided by scope and role, and what they see bounds what they change.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
@@ -18,6 +18,7 @@ from app.assistant.tools.contract import BUDGETS, TRIAGE, Parameter, ToolResult,
 from app.auth import store
 from app.queries import anomalies, breaches, listings
 from app.queries import budgets as standings
+from app.queries.compiler import Statement
 from app.records import alerts, budgets, triage
 from app.records.budgets import Form
 from astraeus_pipeline.contracts import money
@@ -27,7 +28,7 @@ Note = Annotated[str, Field(description="Shown beside it", max_length=500)]
 # By the words of the Costs page, which models know from get_costs.
 _COLUMNS: Final = {word: column for column, (_, word) in standings.SCOPES.items()}
 Dimension = Annotated[str, Field(json_schema_extra={"enum": [*_COLUMNS]})]
-Percents = Annotated[list[Annotated[int, Field(gt=0, le=1000)]], Field(max_length=8)]
+Percents = Annotated[tuple[Annotated[int, Field(gt=0, le=1000)], ...], Field(max_length=8)]
 Amount = Annotated[Decimal, Field(gt=0, description="Per period")]
 Owner = Annotated[str, Field(description="Who answers for it", max_length=100)]
 
@@ -46,15 +47,12 @@ def acknowledge_anomaly(
     note: Note = "",
 ) -> ToolResult:
     """Say that somebody looks after an unexpected cost; it leaves the open ones."""
-    asking = Asking()
-    needs(TRIAGE)
-    row = _known(asking.ask(anomalies.compile_one(anomaly_id)), "unexpected cost", anomaly_id)
-    said = triage.anomaly(row["anomaly_id"], "acknowledged", note, asking.who.user_id)
-    done = {**row, "state": "acknowledged", "receipt": said}
-    return asking.result(
+    return _acknowledged(
         "acknowledge_anomaly",
-        [done],
+        "unexpected cost",
+        anomalies.compile_one(anomaly_id),
         {"anomaly_id": anomaly_id, "note": note},
+        lambda row, email: triage.anomaly(row["anomaly_id"], "acknowledged", note, email),
         unit={"excess_cost": "billing_currency"},
     )
 
@@ -64,12 +62,29 @@ def acknowledge_alert(
     note: Note = "",
 ) -> ToolResult:
     """Say that somebody looks after the alert of a threshold that was crossed."""
+    return _acknowledged(
+        "acknowledge_alert",
+        "crossed threshold",
+        breaches.compile_one(breach_id),
+        {"breach_id": breach_id, "note": note},
+        lambda row, email: alerts.acknowledge_breach(row["breach_id"], note, email),
+    )
+
+
+def _acknowledged(
+    tool: str,
+    what: str,
+    statement: Statement,
+    asked: dict[str, Parameter],
+    said: Callable[[Row, str], str],
+    unit: Mapping[str, str] | None = None,
+) -> ToolResult:
+    """Return the one row of a statement as acknowledged; `said` does it, for an email."""
     asking = Asking()
     needs(TRIAGE)
-    row = _known(asking.ask(breaches.compile_one(breach_id)), "crossed threshold", breach_id)
-    said = alerts.acknowledge_breach(row["breach_id"], note, asking.who.user_id)
-    done = {**row, "state": "acknowledged", "receipt": said}
-    return asking.result("acknowledge_alert", [done], {"breach_id": breach_id, "note": note})
+    row = _known(asking.ask(statement), what, str(next(iter(asked.values()))))
+    done = {**row, "state": "acknowledged", "receipt": said(row, asking.who.user_id)}
+    return asking.result(tool, [done], asked, unit=unit)
 
 
 def create_budget(
@@ -79,16 +94,16 @@ def create_budget(
     period: Literal["month", "quarter", "year"] = "month",
     cost_type: Literal["effective", "billed"] = "effective",
     filters: Annotated[
-        list[BudgetFilter], Field(max_length=10, description="All of them must hold")
-    ] = [],  # noqa: B006 - copied by the model of the arguments
+        tuple[BudgetFilter, ...], Field(max_length=10, description="All of them must hold")
+    ] = (),
     starts_on: Annotated[
         date | None, Field(description="First day of a period; without: of the running one")
     ] = None,
     owner: Owner = "",
-    warn_at_percent: Annotated[Percents, Field(description="Of the amount, spent")] = [80, 100],  # noqa: B006 - copied by the model of the arguments
-    warn_at_forecast_percent: Annotated[Percents, Field(description="Of the amount, forecast")] = [  # noqa: B006 - copied by the model of the arguments
-        100
-    ],
+    warn_at_percent: Annotated[Percents, Field(description="Of the amount, spent")] = (80, 100),
+    warn_at_forecast_percent: Annotated[Percents, Field(description="Of the amount, forecast")] = (
+        100,
+    ),
 ) -> ToolResult:
     """Enter a budget for costs. What it covers cannot be changed later, its amount can."""
     asking = Asking()

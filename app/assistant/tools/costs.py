@@ -28,15 +28,17 @@ _COMPARISONS: Final[dict[str, str]] = {
     "none": "None",
 }
 Metrics = Annotated[
-    list[MetricName],
+    tuple[MetricName, ...],
     Field(min_length=1, max_length=4, description="Costs to tell; the first one ranks"),
 ]
 Start = Annotated[
     date | None, Field(description="First UTC day; without start and end: this month")
 ]
 End = Annotated[date | None, Field(description="Day after the last, exclusive")]
-GroupBy = Annotated[list[DimensionName], Field(max_length=3, description="Dimensions to group by")]
-Filters = Annotated[list[Filter], Field(max_length=11, description="All of them must hold")]
+GroupBy = Annotated[
+    tuple[DimensionName, ...], Field(max_length=3, description="Dimensions to group by")
+]
+Filters = Annotated[tuple[Filter, ...], Field(max_length=11, description="All of them must hold")]
 TagKey = Annotated[
     str | None, Field(description="Which tag the dimension `tag` is", max_length=200)
 ]
@@ -52,12 +54,12 @@ EACH: Final = "billing_currency"
 
 
 def get_costs(
-    metrics: Metrics = ["billed"],  # noqa: B006 - copied by the model of the arguments
+    metrics: Metrics = ("billed",),
     start: Start = None,
     end: End = None,
-    group_by: GroupBy = [],  # noqa: B006 - copied by the model of the arguments
+    group_by: GroupBy = (),
     grain: Grain | None = None,
-    filters: Filters = [],  # noqa: B006 - copied by the model of the arguments
+    filters: Filters = (),
     tag_key: TagKey = None,
     compare_to: Comparison = "none",
     currency: Currency = None,
@@ -138,7 +140,7 @@ def explain_change(
     compare_start: Annotated[date | None, Field(description="First day before")] = None,
     compare_end: Annotated[date | None, Field(description="Day after the last before")] = None,
     metric: MetricName = "billed",
-    filters: Filters = [],  # noqa: B006 - copied by the model of the arguments
+    filters: Filters = (),
     by_service: Annotated[bool, Field(description="Tell drivers of each service apart")] = False,
     currency: Currency = None,
     limit: Limit = 50,

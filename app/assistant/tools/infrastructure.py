@@ -25,7 +25,7 @@ from astraeus_pipeline.errors import ConfigError
 Accounts = Annotated[
     list[str] | None, Field(max_length=100, description="Ids of accounts; without: all of them")
 ]
-Texts = Annotated[list[str], Field(max_length=20)]
+Texts = Annotated[tuple[str, ...], Field(max_length=20)]
 _STATS_DAYS: Final = 45
 _ALERT_DAYS: Final = 7
 
@@ -156,14 +156,16 @@ def describe_metric(
 
 def get_resources(
     status: Annotated[str, Field(description=", ".join(resources.STATUSES))] = "Active",
-    providers: Texts = [],  # noqa: B006 - copied by the model of the arguments
-    account_ids: Texts = [],  # noqa: B006 - copied by the model of the arguments
-    types: Texts = [],  # noqa: B006 - copied by the model of the arguments
-    regions: Texts = [],  # noqa: B006 - copied by the model of the arguments
-    tag_keys: Annotated[list[str], Field(max_length=20, description="All must be there")] = [],  # noqa: B006 - copied by the model of the arguments
+    providers: Texts = (),
+    account_ids: Texts = (),
+    types: Texts = (),
+    regions: Texts = (),
+    tag_keys: Annotated[
+        tuple[str, ...], Field(max_length=20, description="All must be there")
+    ] = (),
     words: Annotated[
-        list[str], Field(max_length=10, description="All in name, id, type, size or tags")
-    ] = [],  # noqa: B006 - copied by the model of the arguments
+        tuple[str, ...], Field(max_length=10, description="All in name, id, type, size or tags")
+    ] = (),
     start: Start = None,
     end: End = None,
     metric: MetricName = "billed",
@@ -305,7 +307,7 @@ def get_anomalies(
 
 def get_savings(
     state: Annotated[str, Field(description=", ".join(savings.STATES))] = "Open",
-    kinds: Texts = [],  # noqa: B006 - copied by the model of the arguments
+    kinds: Texts = (),
     account_ids: Accounts = None,
     limit: Limit = 50,
 ) -> ToolResult:

@@ -49,7 +49,7 @@ def analyze_usage(
         Literal["assistant", "billed"],
         Field(description="The assistant's own calls, or what model vendors bill"),
     ] = "assistant",
-    group_by: Annotated[list[Group], Field(max_length=3)] = ["model"],  # noqa: B006 - copied
+    group_by: Annotated[tuple[Group, ...], Field(max_length=3)] = ("model",),
     start: Start = None,
     end: End = None,
     limit: Limit = 50,

@@ -12,6 +12,7 @@ from app.assistant.tools import (
     cloud_sync,
     costs,
     infrastructure,
+    invoices,
     llm_analytics,
     names,
     web,
@@ -33,7 +34,7 @@ TOOLS: Final[dict[str, ToolSpec]] = {
         ToolSpec(infrastructure.get_savings, "infrastructure", "What could cost less"),
         ToolSpec(infrastructure.get_alerts, "infrastructure", "Thresholds crossed"),
         ToolSpec(attachments.get_attachments, "infrastructure", "Attached files"),
-        ToolSpec(attachments.compare_invoice, "infrastructure", "Invoice beside billed cost"),
+        ToolSpec(invoices.compare_invoice, "infrastructure", "Invoice beside billed cost"),
         ToolSpec(
             cloud_sync.sync_resources, "cloud_sync", "Ingest again", scope=SYNC, is_write=True
         ),

@@ -148,23 +148,13 @@ def _asked(payer: _Payer, settings: AssistantSettings, query: str) -> dict[str, 
     def keep(outcome: Outcome, cost: Price, tokens: Tokens | None, fault: Fault | None) -> None:
         payer.recorder.record(
             payer.turn,
-            Attempt(
-                number=len(payer.turn.attempts) + 1,
-                at=at,
+            Attempt.of(
+                *(len(payer.turn.attempts) + 1, at, time.monotonic() - began, outcome, cost),
                 provider=_PROVIDER,
                 model=model,
                 tier="web",
-                outcome=outcome,
-                status_code=fault.status if fault else None,
-                fault=fault.name if fault else None,
-                input_tokens=tokens.input if tokens else None,
-                output_tokens=tokens.output if tokens else None,
-                cache_read_tokens=tokens.cache_read if tokens else None,
-                cache_write_tokens=tokens.cache_write if tokens else None,
-                cost_usd=cost.cost,
-                price_source=cost.source,
-                price_error=cost.error,
-                latency_ms=round(1000 * (time.monotonic() - began)),
+                fault=fault,
+                tokens=tokens,
             ),
         )
 
