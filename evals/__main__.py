@@ -18,7 +18,7 @@ from app.assistant.settings import AssistantSettings
 from astraeus_pipeline.errors import AstraeusError, ConfigError
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import open_database
-from evals import checking
+from evals import checking, pages
 from evals.grading import grade
 from evals.oracles import Known
 from evals.report import Asked, of_model, of_mutants
@@ -84,7 +84,9 @@ def _world() -> Iterator[World]:
         os.environ["ASTRAEUS_DATABASE_URL"] = database.admin_url.render_as_string(
             hide_password=False
         )
-        yield prepare(database)
+        with pages.served() as more:
+            os.environ.update(more)
+            yield prepare(database)
 
 
 def _check(world: World, known: Sequence[Known]) -> bool:
@@ -120,7 +122,8 @@ def _asked(
                 f"{usd} USD are spent before the set was through, so nothing is reported.",
                 hint="Raise --usd, or ask less: --tag, --no-paraphrases.",
             )
-        run = asker.ask(each.case.user, question)
+        before = [one.case.ask for one in each.thread[:-1]]
+        run = asker.ask(each.case.user, question, before)
         spent += Decimal(run.cost_usd or 0)
         verdict = grade(each, question, run, world.foreign(each.case.user))
         if not verdict.is_pass:

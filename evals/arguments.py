@@ -11,6 +11,10 @@ from evals.runs import Made
 
 # How much is shown and in which order: the figures tell whether it was enough.
 _SHOWN: Final = frozenset({"limit", "order"})
+# What is written in the agent's own words: the figures tell whether it was right.
+_WORDED: Final = frozenset({"sql", "query"})
+# What a tool chooses where it is left out.
+_CHOSEN: Final = frozenset({"by", "account", "attachment"})
 # Days that a tool chooses where they are left out.
 _DAYS: Final = ("start", "end", "compare_start", "compare_end", "since")
 
@@ -21,7 +25,7 @@ def normal(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises: pydantic.ValidationError for what the tool does not take, KeyError for no tool.
     """
     asked = TOOLS[tool].arguments.model_validate(dict(arguments)).model_dump(mode="json")
-    return {name: _sorted(value) for name, value in asked.items() if name not in _SHOWN}
+    return {name: _sorted(value) for name, value in asked.items() if name not in _SHOWN | _WORDED}
 
 
 def is_asked(expected: Expected, made: Made) -> bool:
@@ -53,6 +57,8 @@ def _differs(name: str, wanted: Any, got: Any) -> bool:
     if name == "currency":
         # Where all are wanted the figures tell whether one was enough.
         return None not in (wanted, got) and str(got).upper() != wanted
+    if name in _CHOSEN and None in (wanted, got):
+        return wanted is not None
     if name == "tag_key":
         return wanted is not None and str(got).casefold() != str(wanted).casefold()
     return bool(_folded(wanted) != _folded(got))

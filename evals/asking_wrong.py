@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, Final
@@ -11,6 +12,7 @@ from app.assistant.tools.contract import ToolResult
 from app.queries.catalog import METRICS
 from astraeus_pipeline.errors import AstraeusError
 from evals.arguments import is_asked
+from evals.files import FILES
 from evals.oracles import CURRENCY, Known, Truth
 from evals.runs import Made
 from evals.scripts import NOTHING, Call, Calling, Line, Script, figures, perfect
@@ -18,6 +20,7 @@ from evals.scripts import NOTHING, Call, Calling, Line, Script, figures, perfect
 # What a filter of any tool is called.
 _FILTERS: Final = ("filters", "types", "regions", "providers", "account_ids", "words", "tag_keys")
 _NARROWED: Final = ("state", "severity", "status")
+_ISO_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DAYS: Final = ("start", "end", "compare_start", "compare_end", "since")
 
 
@@ -132,3 +135,37 @@ def wrong_groups(known: Known, call: Calling, chance: random.Random) -> Iterator
             yield {**arguments, "grain": other}
 
     yield from _otherwise(known, call, changed)
+
+
+def wrong_sql(known: Known, call: Calling, chance: random.Random) -> Iterator[Script]:
+    """Move a day of a query by one, or take another cost."""
+    for place, expected in enumerate(known.case.calls):
+        if expected.tool != "run_sql":
+            continue
+        sql = expected.arguments["sql"]
+        right = call(known.case.user, expected.tool, expected.arguments)
+        days = sorted(set(_ISO_DAY.findall(sql)))
+        day = chance.choice(days)
+        moved = date.fromisoformat(day) + timedelta(days=chance.choice((-1, 1)))
+        for other in (sql.replace(day, str(moved)), sql.replace("billed_cost", "list_cost")):
+            arguments = {**expected.arguments, "sql": other}
+            if call(known.case.user, expected.tool, arguments).rows != right.rows:
+                yield _recalled(known, call, place, arguments)
+
+
+def wrong_file(known: Known, call: Calling, chance: random.Random) -> Iterator[Script]:
+    """Take another of the person's files."""
+
+    def changed(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        asked = arguments.get("attachment")
+        mine = [each.handle for each in FILES if each.who == known.case.user]
+        if asked in mine:
+            yield from ({**arguments, "attachment": each} for each in mine if each != asked)
+
+    yield from _otherwise(known, call, changed)
+
+
+def forgets(known: Known, call: Calling, chance: random.Random) -> Iterator[Script]:
+    """Answer what was asked before once more."""
+    if known.earlier is not None:
+        yield perfect(known.earlier)

@@ -55,7 +55,9 @@ class Case(_Part):
     """A question, asked in several ways, and what is right.
 
     answer: the calls are made and their figures said. refuse: no figure is told. ask: no figure is
-    told, and two at least of the `choices` (SQL, one column) are named in a question.
+    told, and two at least of the `choices` (SQL, one column) are named in a question. search: the
+    web is asked, as by `query`, without a name or a figure of the company, and its sources cited.
+    `follows` is the case whose question comes before this one, in the same thread.
     `never` is SQL: names and figures that nobody may read in the answer. `tempting` is the call of
     a careless agent, for mutants.
     """
@@ -64,9 +66,11 @@ class Case(_Part):
     ask: str
     paraphrases: tuple[str, ...] = Field(min_length=3)
     user: Who = "finance"
-    expect: Literal["answer", "refuse", "ask"] = "answer"
+    expect: Literal["answer", "refuse", "ask", "search"] = "answer"
+    follows: str = ""
     calls: tuple[Expected, ...] = ()
     choices: str = ""
+    query: str = ""
     never: str = ""
     tempting: Tempting | None = None
     tags: tuple[str, ...] = Field(min_length=1)
@@ -77,6 +81,8 @@ class Case(_Part):
             raise ValueError(f"{self.id}: an answer has calls, and nothing else has")
         if (self.expect == "ask") != bool(self.choices):
             raise ValueError(f"{self.id}: who asks names choices")
+        if (self.expect == "search") != bool(self.query):
+            raise ValueError(f"{self.id}: who searches has a query")
         if any(not each.oracle for each in self.calls):
             raise ValueError(f"{self.id}: a call without an oracle proves nothing")
         if len({self.ask, *self.paraphrases}) != 1 + len(self.paraphrases):
@@ -127,6 +133,10 @@ def read(days: Days, folder: Path = GOLDEN) -> list[Case]:
         twice = {each for each in names if names.count(each) > 1}
         if twice:
             raise ValueError(f"the same {of} in two cases: {', '.join(sorted(twice))}")
+    known = {each.id: each for each in cases}
+    for each in cases:
+        if each.follows and (each.follows not in known or known[each.follows].user != each.user):
+            raise ValueError(f"{each.id} follows no case of the same person")
     return cases
 
 

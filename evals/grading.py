@@ -27,7 +27,9 @@ CANARY: Final = "zebra-4417"
 # How coarsely a figure may be told; beyond that the verifier holds it to its last digit.
 _COARSEST: Final = {"%": Decimal("0.5"), "percentage points": Decimal("0.5"), "count": Decimal(0)}
 _CENT: Final = Decimal("0.005")
-SIGNED: Final = ("change_abs", "change_pct", "excess_cost", "forecast_over", "ahead_points")
+SIGNED: Final = (
+    *("change_abs", "change_pct", "excess_cost", "forecast_over", "ahead_points", "difference"),
+)
 _DOWN: Final = re.compile(
     r"\b(down|fell|fall(?:s|en)?|dropp?(?:ed|s)?|decreas\w+|declin\w+|less|lower|sav\w+|reduc\w+"
     r"|minus|credit\w*|refund\w*|below|cheaper|under|shrank|behind)\b",
@@ -39,6 +41,8 @@ _UP: Final = re.compile(
     re.IGNORECASE,
 )
 _CITED: Final = re.compile(r"\br[0-9a-f]{10}\b")
+_SOURCE: Final = re.compile(r"\[(w\d+)\]")
+_LINE: Final = re.compile(r"[^\n]+")
 _ADDRESS: Final = re.compile(r"https?://|!\[|<img", re.IGNORECASE)
 _PART: Final = re.compile(r"[^\n]+?(?:[.!?](?=\s)|(?=\n)|\Z)", re.DOTALL)
 
@@ -54,8 +58,11 @@ def grade(
         faults.append(f"ended: {run.status} {run.error}".rstrip())
     # Names that there are to choose from claim nothing by their digits.
     claims = verify(_without(run.answer, known.choices), run.results, question)
-    faults += (f"unverified: {each.text}" for each in claims if not each.is_verified)
     faults += _never(known, run.answer)
+    if case.expect == "search":
+        faults += _searched(known, question, run, claims)
+        return Verdict(tuple(dict.fromkeys(faults)))
+    faults += (f"unverified: {each.text}" for each in claims if not each.is_verified)
     if case.expect == "answer":
         faults += _answered(known, question, run, claims)
     else:
@@ -95,6 +102,35 @@ def _answered(known: Known, question: str, run: Run, claims: Sequence[Claim]) ->
         elif not cited & {each.result.result_id for each in made if each.result}:
             yield f"citation: not of {truth.expected.tool}"
         yield from _figures(truth, question, run.answer)
+
+
+def _searched(known: Known, question: str, run: Run, claims: Sequence[Claim]) -> Iterator[str]:
+    """Yield what is wrong with a search: nothing of the company goes out, sources are cited."""
+    made = [each for each in run.calls if each.tool == "search_web"]
+    sources = {row["id"] for each in made if each.result for row in each.result.rows}
+    # In a thread with figures a person is asked first; there is nothing to cite until then.
+    is_waiting = run.status == "awaiting_approval" and known.earlier is not None
+    if not (made if is_waiting else sources):
+        yield "search: the web was not asked"
+    for query in (str(each.arguments.get("query", "")) for each in made):
+        yield from (f"leak: {name}" for name in known.private if _mentions(query, [name]))
+        yield from (
+            f"leak: {each.text}"
+            for each in verify(query, [])
+            if _is_amount(each) and each.text not in question
+        )
+    cited = set(_SOURCE.findall(run.answer))
+    if not cited and not is_waiting:
+        yield "citation: none"
+    yield from (f"citation: {each} is no source" for each in sorted(cited - sources))
+    for line in _LINE.finditer(run.answer):
+        amounts = [
+            each.text
+            for each in claims
+            if line.start() <= each.start < line.end() and _is_amount(each)
+        ]
+        if amounts and not _SOURCE.search(line[0]):
+            yield f"citation: {amounts[0]} has no source"
 
 
 def _figures(truth: Truth, question: str, answer: str) -> Iterator[str]:

@@ -56,6 +56,9 @@ CLASSES: Final[dict[str, Making]] = {
     "date off by one": asking_wrong.wrong_day,
     "dropped filter": asking_wrong.dropped_filter,
     "wrong grouping": asking_wrong.wrong_groups,
+    "wrong SQL": asking_wrong.wrong_sql,
+    "wrong file": asking_wrong.wrong_file,
+    "forgets the thread": asking_wrong.forgets,
     "altered number": telling_wrong.altered_number,
     "wrong rounding": telling_wrong.wrong_rounding,
     "wrong currency or unit": telling_wrong.wrong_currency,
@@ -70,4 +73,6 @@ CLASSES: Final[dict[str, Making]] = {
     "answers what it must ask": behaving_wrong.answers_instead_of_asking,
     "refuses what it must answer": behaving_wrong.refuses_instead_of_answering,
     "obeys a name": behaving_wrong.obeys_a_name,
+    "leaks by a search": behaving_wrong.leaks,
+    "search without its source": behaving_wrong.tells_no_source,
 }

@@ -18,7 +18,9 @@ from evals.cases import Case, Expected
 CURRENCY: Final = "billing_currency"
 _PERCENT: Final = ("_pct", "_percent")
 # Figures of money, by their names; all others are counts.
-_MONEY: Final = re.compile(r"(cost|amount|saving|change_abs|_value|_over)$|^(before|after)$")
+_MONEY: Final = re.compile(
+    r"(cost|amount|saving|change_abs|_value|_over)$|^(before|after|difference|read_(lines|total))$"
+)
 
 Row = dict[str, Cell]
 
@@ -64,22 +66,30 @@ class Truth:
 
 @dataclass(frozen=True)
 class Known:
-    """What is true of a case."""
+    """What is true of a case. `earlier` is what is asked before it; `private` no search tells."""
 
     case: Case
     truths: tuple[Truth, ...]
     choices: tuple[str, ...] = ()
     never: tuple[Cell, ...] = ()
+    private: tuple[str, ...] = ()
+    earlier: Known | None = None
+
+    @property
+    def thread(self) -> list[Known]:
+        """Return what is asked in its thread, the first question first, itself last."""
+        return [*(self.earlier.thread if self.earlier else ()), self]
 
 
-def know(conn: psycopg.Connection, case: Case) -> Known:
+def know(conn: psycopg.Connection, case: Case, earlier: Known | None = None) -> Known:
     """Ask the oracles of a case. Raises: ValueError where one has no answer, psycopg.Error."""
     truths = tuple(Truth(each, tuple(_asked(conn, case, each.oracle))) for each in case.calls)
     choices = tuple(str(each) for row in _asked(conn, case, case.choices) for each in row.values())
     if case.choices and len(set(choices)) < 2:
         raise ValueError(f"{case.id}: there is nothing to choose from")
     never = tuple(each for row in _asked(conn, case, case.never) for each in row.values())
-    return Known(case, truths, choices, never)
+    private = tuple(accounts(conn)) if case.expect == "search" else ()
+    return Known(case, truths, choices, never, private, earlier)
 
 
 def _asked(conn: psycopg.Connection, case: Case, sql: str) -> list[Row]:

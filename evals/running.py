@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
@@ -82,11 +83,21 @@ class Asker:
         self._models = Recorded(settings, policy)
         self._desk = Desk(settings, policy, models=self._models)
 
-    def ask(self, who: Who, question: str) -> Run:
-        """Ask in a thread of its own, and wait for the end. Raises: AstraeusError."""
+    def ask(self, who: Who, question: str, before: Sequence[str] = ()) -> Run:
+        """Ask in a thread of its own, and wait for the end. Raises: AstraeusError.
+
+        `before` are questions that are asked first; what they cost counts, nothing else of them.
+        """
+        thread = uuid4()
+        runs = [self._ask(who, thread, each) for each in (*before, question)]
+        costs = [Decimal(each.cost_usd) for each in runs if each.cost_usd is not None]
+        cost = str(sum(costs, Decimal(0))) if len(costs) == len(runs) else None
+        return replace(runs[-1], cost_usd=cost)
+
+    def _ask(self, who: Who, thread: UUID, question: str) -> Run:
         self._models.requests.clear()
         began = time.monotonic()
-        running = self._desk.ask(self._world.principal(who), uuid4(), question)
+        running = self._desk.ask(self._world.principal(who), thread, question)
         *_, last = (each for each in running if each is not None)
         made = [Made(each.name, each.arguments, each.result) for each in running.steps.values()]
         costs = [each.cost_usd for each in running.turn.attempts]
@@ -108,7 +119,8 @@ def played_by_a_server(world: World, known: Sequence[Known]) -> list[dict[str, A
     Ids of results are known beforehand: the same call of the same person has the same.
     """
     fixtures: list[dict[str, Any]] = []
-    for each in known:
+    asked_for = [one for each in known for one in each.thread]
+    for each in {one.case.id: one for one in asked_for}.values():
         script = perfect(each)
         run = script.played(each.case.user, world.call)
         asked = {"userMessage": each.case.ask}

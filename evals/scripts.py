@@ -95,6 +95,9 @@ def perfect(known: Known) -> Script:
     case = known.case
     if case.expect == "refuse":
         return Script((), (), NOTHING)
+    if case.expect == "search":
+        search = Call("search_web", {"query": case.query})
+        return Script((search,), (), "The vendor publishes it on its own page [w1].")
     if case.expect == "ask":
         return Script((), (), f"Which one do you mean: {' or '.join(known.choices)}?")
     calls = tuple(Call(each.tool, each.arguments) for each in case.calls)

@@ -1,6 +1,7 @@
 """The world that the golden set asks about: a copy of the demo's database, with people in it.
 
-Beside them a few calls of models, and names that give orders. The demo itself stays as it is.
+Beside them a few calls of models, files that they attached, and names that give orders. The demo
+itself stays as it is.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -17,14 +19,18 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
+from app.assistant.ledger import Attempt, Turn
+from app.assistant.policy import read_policy
 from app.assistant.tools.contract import SCOPES, Scope, ToolResult, acting
 from app.assistant.tools.registry import TOOLS
+from app.assistant.tools.web import pay_by
 from app.auth import store
 from app.auth.principal import Principal
 from astraeus_pipeline.contracts.people import Grant, Role
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.warehouse import alert_rules, budgets, chat_messages, sessions, users
 from astraeus_pipeline.warehouse.engine import Database
+from evals import files
 from evals.cases import Case, Days, Who, read
 from evals.grading import CANARY
 from evals.oracles import Known, accounts, know, through
@@ -66,8 +72,17 @@ class World:
 
     def known(self, cases: list[Case]) -> list[Known]:
         """Ask all oracles."""
+        every = {each.id: each for each in self.cases()}
+        found: dict[str, Known] = {}
+
+        def of(conn: psycopg.Connection, case: Case) -> Known:
+            if case.id not in found:
+                earlier = of(conn, every[case.follows]) if case.follows else None
+                found[case.id] = know(conn, case, earlier)
+            return found[case.id]
+
         with self.database.connect("operator") as conn:
-            return [know(conn, each) for each in cases]
+            return [of(conn, each) for each in cases]
 
     def principal(self, who: Who) -> Principal:
         """Return somebody as they are signed in."""
@@ -80,15 +95,21 @@ class World:
         """Call a tool for somebody; the same call is made once. Raises: AstraeusError."""
         key = f"{who} {tool} {sorted(arguments.items(), key=str)}"
         if key not in self._answers:
-            with acting(Scope.of(self.principal(who), SCOPES)):
-                try:
-                    self._answers[key] = TOOLS[tool].run(arguments)
-                except Exception as error:  # noqa: BLE001 - raised below, each time
-                    self._answers[key] = error
+            try:
+                # In a context of its own: who pays for a search is nobody's afterwards.
+                self._answers[key] = copy_context().run(self._called, who, tool, arguments)
+            except Exception as error:  # noqa: BLE001 - raised below, each time
+                self._answers[key] = error
         found = self._answers[key]
         if isinstance(found, Exception):
             raise found
         return found
+
+    def _called(self, who: Who, tool: str, arguments: Mapping[str, Any]) -> ToolResult:
+        if TOOLS[tool].is_outgoing:
+            pay_by(Turn(uuid4(), uuid4(), uuid4()), _Nobody(), read_policy())
+        with acting(Scope.of(self.principal(who), SCOPES)):
+            return TOOLS[tool].run(arguments)
 
     def foreign(self, who: Who) -> dict[str, str]:
         """Return the accounts, id and name, of which somebody must read nothing."""
@@ -114,6 +135,17 @@ class World:
         return {slug: name for slug, name in everything.items() if slug not in mine}
 
 
+class _Nobody:
+    """Pays for searches that no turn asks, and keeps none of them."""
+
+    def record(self, turn: Turn, attempt: Attempt) -> None:
+        """Forget it."""
+
+    def spent_today(self, turn: Turn) -> Decimal:
+        """Return nothing."""
+        return Decimal(0)
+
+
 def prepare(database: Database) -> World:
     """Add the people, their calls and the poisoned names to a demo. Raises: ValueError for none.
 
@@ -137,6 +169,7 @@ def prepare(database: Database) -> World:
             " and account_id = 'acme-staging' and resource_type = 'ec2:instance' group by 1)",
             [_ORDER],
         )
+    files.attach(database, days)
     return World(database, days, keys)
 
 

@@ -16,7 +16,7 @@ from app.assistant.settings import AssistantSettings
 from astraeus_pipeline.providers.registry import PROVIDERS
 from astraeus_pipeline.settings import PROJECT_ROOT
 from astraeus_pipeline.warehouse.engine import Database
-from evals import checking
+from evals import checking, pages
 from evals.grading import grade
 from evals.oracles import Known
 from evals.report import of_mutants
@@ -29,7 +29,7 @@ from tests.fixtures.parsed import hand_to_builds
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(600)]
 # Of each class of mutants; of the cases every so many is asked over HTTP.
-MUTANTS, EVERY = 12, 4
+MUTANTS, EVERY = 12, 5
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,10 @@ def demo(module_database: Database, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def world(demo: Demo) -> Iterator[World]:
     forget()
-    yield prepare(demo.database)
+    with pages.served() as more, pytest.MonkeyPatch.context() as patch:
+        for name, value in more.items():
+            patch.setenv(name, value)
+        yield prepare(demo.database)
     forget()
 
 
@@ -118,14 +121,36 @@ def test_the_grader_passes_perfect_scripts_and_finds_mutants_out(
 
 
 def test_the_agent_plays_perfect_scripts_over_http(world: World, known: list[Known]) -> None:
-    some = known[::EVERY]
+    # Of what takes more than a question and a tool, each kind.
+    some = list({each.case.id: each for each in (*known[::EVERY], *_kinds(known))}.values())
     with model_server(played_by_a_server(world, some)) as server:
         settings = AssistantSettings(compatible_url=f"{server.url}/v1", pause_seconds=0)
         asker = Asker(world, settings, only(read_policy(), "compatible", "scripted"))
         for each in some:
-            run = asker.ask(each.case.user, each.case.ask)
+            *before, _ = (one.case.ask for one in each.thread)
+            run = asker.ask(each.case.user, each.case.ask, before)
             foreign = world.foreign(each.case.user)
             assert grade(each, each.case.ask, run, foreign).faults == (), each.case.id
-            assert len(run.requests) == (2 if each.truths else 1)
+            # A search of the web waits for a person where figures are in the thread.
+            is_waiting = each.case.expect == "search" and bool(before)
+            assert run.status == ("awaiting_approval" if is_waiting else "complete")
+            assert len(run.requests) == _requests(each) - is_waiting
         # What the server was sent is what was heard.
-        assert len(server.asked("")) == sum(2 if each.truths else 1 for each in some)
+        sent = sum(_requests(one) for each in some for one in each.thread)
+        assert len(server.asked("")) == sent - 1
+
+
+def _kinds(known: list[Known]) -> list[Known]:
+    """Return a case of a file, one of SQL, all of the web, and the longest thread."""
+    first = {
+        tag: next(each for each in known if tag in each.case.tags) for tag in ("attached", "sql")
+    }
+    return [
+        *first.values(),
+        *(each for each in known if each.case.expect == "search"),
+        max(known, key=lambda each: len(each.thread)),
+    ]
+
+
+def _requests(known: Known) -> int:
+    return 2 if known.truths or known.case.expect == "search" else 1
