@@ -172,8 +172,12 @@ def compile_export(query: ResourceQuery) -> Statement:
 
 
 def compile_first(query: ResourceQuery, rows: int) -> Statement:
-    """Return the statement of the first rows, with the columns of a page."""
-    return _listed(query, rows, 0)
+    """Return the statement of the first rows, with the columns of a page.
+
+    Beside these `found` and `found_cost`, of all rows, as `compile_found` has them: asked with the
+    rows, what each resource costs is summed once.
+    """
+    return _listed(query, rows, 0, ", count(*) over () as found, sum(cost) over () as found_cost")
 
 
 def compile_one(query: ResourceQuery, account_id: str, resource_id: str) -> Statement:
@@ -284,10 +288,10 @@ def like(word: str) -> str:
     return f"%{word}%"
 
 
-def _listed(query: ResourceQuery, limit: int, offset: int) -> Statement:
+def _listed(query: ResourceQuery, limit: int, offset: int, more: str = "") -> Statement:
     # Account and id are unique, so that pages neither repeat nor lose a row.
     select = (
-        f"select * from known order by {ORDERS[query.order]}, account_id, resource_id"  # noqa: S608 - an order of this module
+        f"select known.*{more} from known order by {ORDERS[query.order]}, account_id, resource_id"  # noqa: S608 - an order of this module
         " limit :limit offset :offset"
     )
     return _statement(query, select, limit=limit, offset=offset)

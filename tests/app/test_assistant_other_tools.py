@@ -110,10 +110,15 @@ def test_credentials_are_tried_and_never_told(marts: Database) -> None:
 
 @pytest.fixture
 def incident(marts: Database) -> str:
-    """An unexpected cost of acme."""
+    return add_incident(marts, "a7", "acme")
+
+
+def add_incident(marts: Database, anomaly_id: str, account: str) -> str:
+    """Add an unexpected cost of an account, and return its id."""
     values = {
-        **{"anomaly_id": "a7", "series_key": "s7", "scope": "service", "provider": "focus"},
-        **{"account_id": "acme", "sub_account_id": "s-1", "service_name": "Service B"},
+        **{"anomaly_id": anomaly_id, "series_key": f"s {anomaly_id}", "scope": "service"},
+        **{"provider": "focus", "account_id": account},
+        **{"sub_account_id": "s-1", "service_name": "Service B"},
         **{"billing_currency": "USD", "method": "m1", "start_date": str(THROUGH)},
         **{"end_date": str(THROUGH), "flagged_days": 1, "peak_date": str(THROUGH)},
         **{"peak_cost": 90.5, "expected_cost": 20, "lower_cost": 15, "upper_cost": 25},
@@ -126,7 +131,7 @@ def incident(marts: Database) -> str:
             "null::intermediate.anomaly_incidents, %s::jsonb) as one",
             [json.dumps(values)],
         )
-    return "a7"
+    return anomaly_id
 
 
 def test_findings_are_acknowledged_by_who_sees_them_and_may(marts: Database, incident: str) -> None:

@@ -6,27 +6,34 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.assistant.attachments import sheets
 from app.assistant.tools.contract import READ, Scope, ToolResult, acting, cell
+from app.assistant.tools.contract import SCOPES as ALL_SCOPES
 from app.assistant.tools.registry import TOOLS, tool
 from app.auth import store
 from app.components.cache import ask_for
-from app.queries import periods, tables
+from app.queries import listings, periods, tables
 from app.queries.catalog import DIMENSIONS, METRICS
 from app.queries.compiler import CostQuery, compile_costs, compile_members
 from astraeus_pipeline.contracts import money
+from astraeus_pipeline.contracts.people import Grant
 from astraeus_pipeline.errors import ConfigError, ForbiddenError
-from astraeus_pipeline.warehouse import budgets
+from astraeus_pipeline.orchestration import alerting
+from astraeus_pipeline.warehouse import alert_rules, budgets, chat_attachments, chat_messages
+from astraeus_pipeline.warehouse.alert_rules import NewRule
 from astraeus_pipeline.warehouse.budgets import NewBudget
-from tests.app.conftest import DAYS, THROUGH, user_of
+from tests.app.conftest import DAYS, THROUGH, ask, sign_in, user_of
 from tests.app.hostile import fuzzed
+from tests.app.test_assistant_other_tools import add_incident
 from tests.app.test_scoped_totals import (
     SCOPES,
     TAG,
@@ -282,66 +289,150 @@ def test_every_tool_answers_each_scope_with_their_own(company: Company) -> None:
 
 SOMEBODY = st.sampled_from(["acme", "ACME", "beta", "elsewhere", "' or true --", ""])
 DAY = st.integers(-5, len(DAYS) + 5).map(lambda offset: str(DAYS.first + timedelta(days=offset)))
+# What each of them attached, by its handle.
+FILES: Final = {
+    "acme": UUID("ac3e0000-0000-4000-8000-00000000000a"),
+    "beta": UUID("be7a0000-0000-4000-8000-00000000000b"),
+}
+HANDLES: Final = {name: f"a{id.hex[:10]}" for name, id in FILES.items()}
+FILTER = st.fixed_dictionaries(
+    {
+        "dimension": st.sampled_from(["account", "provider", "service", "region"]),
+        "values": st.lists(st.sampled_from(["acme", "Beta", "Service B"]), min_size=1),
+    },
+    optional={"operator": st.sampled_from(["in", "not_in"])},
+)
 SOME: Final[dict[str, st.SearchStrategy[Any]]] = {
     "account": SOMEBODY,
     "account_ids": st.lists(SOMEBODY, max_size=2),
     "providers": st.lists(st.sampled_from(["Acme", "Beta", "AWS"]), max_size=2),
-    "filters": st.lists(
-        st.fixed_dictionaries(
-            {
-                "dimension": st.sampled_from(["account", "provider", "service", "region"]),
-                "operator": st.sampled_from(["in", "not_in"]),
-                "values": st.lists(st.sampled_from(["acme", "Beta", "Service B"]), min_size=1),
-            }
-        ),
-        max_size=2,
-    ),
+    "filters": st.lists(FILTER, max_size=2),
     "group_by": st.lists(st.sampled_from(["account", "provider", "team", "day"]), max_size=2),
     "status": st.sampled_from(["All", "Active", "Idle"]),
     "state": st.sampled_from(["All", "Open", "over"]),
-    "name": st.sampled_from(["account", "provider", "service"]),
     "words": st.lists(SOMEBODY, max_size=1),
     "start": DAY,
     "end": DAY,
     "since": DAY,
     "source": st.sampled_from(["billed", "assistant"]),
-    "sql": st.sampled_from(["select * from marts.dim_accounts", "select 1"]),
-    "query": st.just("price of gp3"),
+    "mart": st.sampled_from(["dim_accounts", "fct_charges"]),
     "by_service": st.booleans(),
     "compare_to": st.sampled_from(["none", "previous_period"]),
+    "attachment": st.sampled_from([*HANDLES.values()]),
+    "by": st.sampled_from(["total", "service", "account", "sub_account", "day"]),
+    "anomaly_id": st.sampled_from(["of acme", "of beta"]),
+    "budget": st.sampled_from(["for acme", "for beta", "for all"]),
+    "amount": st.just(7),
+    "currency": st.just("USD"),
 }
+# By the tool, where a word means something else in it.
+OF_TOOL: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
+    "describe_metric": {"name": st.sampled_from(["account", "provider", "service"])},
+    "create_budget": {
+        "name": st.sampled_from(["one", "other"]),
+        "filters": st.sampled_from(["acme", "beta"]).map(
+            lambda account: [{"dimension": "account", "values": [account]}]
+        ),
+    },
+}
+# Of no data of anybody: it asks the web, and there is no key.
+UNANSWERED: Final = {"search_web"}
 
 
-@st.composite
-def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    """Draw a tool and some of its arguments; those that it cannot do without always."""
-    spec = draw(st.sampled_from(list(TOOLS.values())))
-    fields = spec.arguments.model_fields
-    return spec.name, {
-        name: draw(SOME[name])
-        for name, each in fields.items()
-        if name in SOME and (each.is_required() or draw(st.booleans()))
-    }
+@pytest.fixture(scope="module")
+def tenants(company: Company) -> dict[str, list[str]]:
+    """Give acme and beta a person, a budget, an incident, an alert and a file each.
+
+    Return which breaches and marts there are to be asked for.
+    """
+    database = company.database
+    with database.connect("app", autocommit=True) as conn:
+        for account in ("acme", "beta"):
+            rule = NewRule(
+                name=f"Dear days of {account}",
+                kind="cost_amount",
+                amount=Decimal(1),
+                billing_currency="USD",
+                filters={"account": [account]},
+                starts_on=THROUGH,
+            )
+            alert_rules.add_rule(conn, rule, "test")
+            covered: dict[str, list[str | None]] = {"account_id": [account]}
+            first = THROUGH.replace(day=1)
+            add_incident(database, f"of {account}", account)
+            if account == "beta":  # acme's is of another test
+                budget = NewBudget("for beta", "month", Decimal(9), "USD", first, filters=covered)
+                budgets.add(conn, budget, "test")
+            sign_in(database, f"admin-of-{account}", "admin", Grant("account", account))
+            email = f"admin-of-{account}@example.org"
+            bill = f"Service,Date,Amount,Currency\nOnly {account},{THROUGH},5.00,USD\n".encode()
+            reading = sheets.reading_of(sheets.rows_of(bill)).model_dump(mode="json")
+            begun = chat_messages.begin(conn, email, uuid4(), "?", {})
+            chat_attachments.add(
+                *(conn, email, begun.message_id, f"{account}.csv", "text/csv", bill, reading)
+            )
+            chat_messages.finish(conn, begun.message_id, status="complete", usage={})
+            conn.execute(
+                "update app.chat_attachments set id = %s where message_id = %s",
+                [FILES[account], begun.message_id],
+            )
+        alerting.look(conn, None, datetime.now(UTC))
+    sign_in(database, "admin-of-none", "admin", Grant("account", "elsewhere"))
+    with database.connect("operator") as conn:
+        rows = conn.execute("select breach_id from marts.fct_threshold_breaches").fetchall()
+    breaches = [str(breach) for (breach,) in rows]
+    assert len(breaches) > 1
+    return {"breaches": breaches, "marts": [str(row["mart"]) for row in ask(listings.COLUMNS)]}
 
 
-@fuzzed(80)
-@given(asked=calls(), name=st.sampled_from(["acme", "beta", "none", "shop-beta"]))
+@pytest.mark.parametrize("name", TOOLS)
 def test_no_tool_tells_of_others_whatever_is_asked(
-    company: Company, asked: tuple[str, dict[str, Any]], name: str
+    tenants: dict[str, list[str]], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tool_name, arguments = asked
-    others = {"acme": {"beta"}, "beta": {"acme"}, "none": {"acme", "beta"}}.get(name, set())
-    try:
-        result = call(tool_name, f"of-{name}", **arguments)
-    except (ConfigError, ForbiddenError) as error:
-        # What is refused says what there is, beside what was typed.
-        told = str(error).partition("There are: ")[2].lower()
-    else:
-        rows = [row for row in result.rows if row.get("kind") not in ("metric", "dimension")]
-        told = json.dumps([rows, result.notes], default=str).lower()
-        if name == "none":
-            assert not result.totals or not any(result.totals.values())
-    assert not [each for each in others if each in told], told
+    monkeypatch.setenv("ASTRAEUS_LLM_ADHOC_SQL", "true")
+    spec = TOOLS[name]
+    some = {
+        **SOME,
+        "breach_id": st.sampled_from(tenants["breaches"]),
+        "sql": st.sampled_from(tenants["marts"]).map(lambda mart: f"select * from marts.{mart}"),
+        **OF_TOOL.get(name, {}),
+    }
+    given_always = {key: value for key, value in GIVEN.get(name, {}).items() if key not in some}
+    answered: set[str] = set()
+
+    @st.composite
+    def arguments(draw: st.DrawFn) -> dict[str, Any]:
+        return given_always | {
+            key: draw(some[key])
+            for key, each in spec.arguments.model_fields.items()
+            if key in some
+            and (each.is_required() or key in OF_TOOL.get(name, {}) or draw(st.booleans()))
+        }
+
+    @fuzzed(16)
+    @given(asked=arguments(), who=st.sampled_from([*FILES, "none", "shop-beta"]))
+    def check(asked: dict[str, Any], who: str) -> None:
+        others = {"acme": {"beta"}, "beta": {"acme"}, "none": {"acme", "beta"}}.get(who, set())
+        found = store.live(
+            user_of(f"admin-of-{who}" if who in (*FILES, "none") else f"of-{who}")["session"]
+        )
+        assert found is not None
+        try:
+            with acting(Scope.of(found, ALL_SCOPES)):
+                result = spec.run(asked)
+        except (ConfigError, ForbiddenError) as error:
+            # What is refused says what there is, beside what was typed.
+            told = str(error).partition("There are: ")[2].lower()
+        else:
+            answered.add(who)
+            rows = [row for row in result.rows if row.get("kind") not in ("metric", "dimension")]
+            told = json.dumps([rows, result.notes], default=str).lower()
+            if who == "none":
+                assert not any(result.totals.values())
+        assert not [each for each in others if each in told], told
+
+    check()
+    assert answered or name in UNANSWERED
 
 
 def test_cells_are_exact_short_and_without_control_characters() -> None:

@@ -109,6 +109,11 @@ def test_whatever_is_asked_the_sums_are_those_of_the_daily_costs(
     shown = [row["cost"] for row in listed if row["cost"] is not None]
     [found] = ask(resources.compile_found(query))
     assert found == {"resources": len(listed), "cost": sum(shown) if shown else None}
+    first = ask(resources.compile_first(query, 3))
+    assert [(row.pop("found"), row.pop("found_cost")) for row in first] == [
+        (found["resources"], found["cost"]) for _ in first
+    ]
+    assert first == listed[:3]
     types = ask(resources.compile_types(query))
     assert sum(row["resources"] for row in types) == len(listed)
     [counts] = ask(resources.compile_summary(query))

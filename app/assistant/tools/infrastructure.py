@@ -175,7 +175,8 @@ def get_resources(
 ) -> ToolResult:
     """List cloud resources of the inventories with their tags and, where a bill names them, cost.
 
-    Without start and end the cost is of the running month. Totals: resources found, their cost.
+    Without start and end the cost is of the last 28 days, as on the page Resources. Totals:
+    resources found, their cost.
     """
     asking = Asking()
     asking.by_account_only("Resources")
@@ -188,8 +189,9 @@ def get_resources(
         ("region", regions),
     )
     basis: Basis = metric  # type: ignore[assignment] # of the catalogue
+    days, is_kept = _resource_days(asking, start, end, known.through)
     query = ResourceQuery(
-        days_of(start, end, known.through),
+        days,
         there[0] if there else "USD",
         basis,
         _named("status", status, [*resources.STATUSES]),
@@ -197,13 +199,14 @@ def get_resources(
         tuple(tag_keys),
         tuple(words),
         _named("order", order, [*resources.ORDERS]),
+        is_kept,
     )
     rows = asking.ask(resources.compile_first(query, limit))
-    [found] = asking.ask(resources.compile_found(query))
-    totals = {"resources": Decimal(found["resources"])}
+    count, cost = (rows[0]["found"], rows[0]["found_cost"]) if rows else (0, None)
+    totals = {"resources": Decimal(count)}
     unit = {"cost": query.currency, "size_gb": "GB", "resources": "resources"}
-    if found["cost"] is not None:
-        totals[f"cost {query.currency}"] = found["cost"]
+    if cost is not None:
+        totals[f"cost {query.currency}"] = cost
         unit[f"cost {query.currency}"] = query.currency
     notes = ["A resource without a cost is one that no bill names: that is unknown, not zero."]
     if len(there) > 1:
@@ -222,13 +225,26 @@ def get_resources(
             "order": query.order,
             "limit": limit,
         },
-        row_count=found["resources"],
+        row_count=count,
         totals=totals,
         unit=unit,
         basis=basis,
         standing=standing(asking, known, query.days, [query.currency]),
         notes=notes,
     )
+
+
+def _resource_days(
+    asking: Asking, start: date | None, end: date | None, through: date | None
+) -> tuple[DayRange, bool]:
+    """Return the days of the cost, and whether a mart has its sums, as it has of the last 28."""
+    kept = asking.look_up(resources.WINDOWS)
+    # The other windows have the costs of some accounts alone, of those whose data end with them.
+    window = resources.window(kept, through) if kept and through else None
+    if start is None and end is None and window is not None:
+        return window, True
+    days = days_of(start, end, through)
+    return days, days == window
 
 
 def get_stats(start: Start = None, end: End = None, limit: Limit = 200) -> ToolResult:
