@@ -102,7 +102,7 @@ def compile_costs(query: CostQuery) -> Statement:
         return replace(_rolled(query, None, rollups.OF_BEARERS), by_day=by_day)
     dimension = rollups.dimension_of(asked)
     if dimension is None:
-        return by_day
+        return _with_months(query, by_day) or by_day
     by_account = replace(_rolled(query, dimension, rollups.TABLE), by_day=by_day)
     if not rollups.is_of_all(asked):
         return by_account
@@ -126,6 +126,20 @@ def compile_by_day(query: CostQuery, *more: str) -> Statement:
     return _summed(query, source, [condition], groups, parameters, more)
 
 
+def _with_months(query: CostQuery, by_day: Statement) -> Statement | None:
+    """Return the statement that takes whole months as such; None where it cannot."""
+    if query.source != "daily":
+        return None
+    parameters: dict[str, Any] = {"currency": query.currency}
+    costs = rollups.with_months(query.days, query.grain, parameters)
+    if costs is None:
+        return None
+    conditions = ["costs.billing_currency = :currency", *conditions_of(query.filters, parameters)]
+    groups = _groups(query, parameters, GRAINS)
+    statement = _summed(query, _joined(costs, _asked(query)), conditions, groups, parameters)
+    return replace(statement, by_day=by_day)
+
+
 def _rolled(query: CostQuery, dimension: str | None, table: str) -> Statement:
     """Return the statement of sums by period, of a dimension where the table has several."""
     parameters: dict[str, Any] = {"currency": query.currency}
@@ -144,9 +158,13 @@ def _asked(query: CostQuery) -> frozenset[str]:
 
 def _source(table: str, asked: frozenset[str]) -> str:
     """Return a table as `costs`, with `accounts` where a provider's name is asked for."""
+    return _joined(f"{table} as costs", asked)
+
+
+def _joined(costs: str, asked: frozenset[str]) -> str:
     if "provider" not in asked:
-        return f"{table} as costs"
-    return f"{table} as costs left join {ACCOUNTS} on accounts.account_id = costs.account_id"
+        return costs
+    return f"{costs} left join {ACCOUNTS} on accounts.account_id = costs.account_id"
 
 
 def _summed(

@@ -4,7 +4,8 @@ A question that tells apart, by groups and filters, at most one dimension beside
 account (or services within categories) is answered from fct_costs_by_dimension: whole weeks or
 months by rows of their own, the days around them by theirs. One that tells no accounts apart is
 answered from its sums over all of them, fct_total_costs_by_dimension, for who sees everything. One
-that tells apart teams, cost centers and environments alone is answered from fct_team_costs.
+that tells apart teams, cost centers and environments alone is answered from fct_team_costs. One
+that tells several dimensions apart takes whole months from fct_monthly_costs, which has them all.
 """
 
 from __future__ import annotations
@@ -24,8 +25,13 @@ ROLLED: Final = frozenset({"category", "service", "sub_account", "region", "char
 _FREE: Final = frozenset({"provider", "account"})
 # Rows by the delivery that a day stands in, as `member`: a proof, not a dimension of questions.
 DELIVERY: Final = "delivery"
+MONTHS: Final = "marts.fct_monthly_costs"
 OF_BEARERS: Final = "marts.fct_team_costs"
 _BEARERS: Final = frozenset({"team", "cost_center", "environment"})
+_COLUMNS: Final = (
+    "account_id, sub_account_id, service_category, service_name, region_id, charge_category,"
+    " billing_currency, is_final, list_cost, contracted_cost, effective_cost, billed_cost"
+)
 PERIODS: Final[dict[Grain, str]] = {
     "day": "costs.period_start",
     "week": "date_trunc('week', costs.period_start)::date",
@@ -121,3 +127,29 @@ def _day_after(days: DayRange) -> date:
 
 def _rows(grain: Grain, first: str, last: str) -> str:
     return f"(costs.grain = '{grain}' and costs.period_start between :{first} and :{last})"
+
+
+def with_months(days: DayRange, grain: Grain | None, parameters: dict[str, Any]) -> str | None:
+    """Return the rows of these days as `costs`: whole months as such, the days around as they are.
+
+    With the columns of the daily costs that questions need, `usage_date` of a month being its first
+    day; binds the days. None where there is no whole month, or weeks or days are to be told apart.
+    """
+    unit, whole = whole_periods(days, grain)
+    if whole is None or unit != "month":
+        return None
+    parameters |= {"from_whole": whole.first, "to_whole": whole.last}
+    between = " between :from_whole and :to_whole"
+    parts = [f"select month as usage_date, {_COLUMNS} from {MONTHS} where month{between}"]  # noqa: S608 - names of this module
+    around = []
+    if days.first < whole.first:
+        parameters |= {"first": days.first, "before": whole.first - timedelta(days=1)}
+        around.append("usage_date between :first and :before")
+    if whole.last < days.last:
+        parameters |= {"after": whole.last + timedelta(days=1), "last": days.last}
+        around.append("usage_date between :after and :last")
+    parts += [
+        f"select usage_date, {_COLUMNS} from marts.fct_daily_costs where {each}"  # noqa: S608 - names of this module
+        for each in around
+    ]
+    return f"({' union all '.join(parts)}) as costs"

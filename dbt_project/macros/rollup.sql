@@ -99,3 +99,20 @@
         offset 0
     ) as summed
 {% endmacro %}
+
+{# Pre-hook of fct_monthly_costs, after open_increment with keeps_rows: the months that changed. #}
+{% macro open_months() %}
+    {%- if execute and flags.WHICH in ('run', 'build') -%}
+    create temporary table {{ this.identifier }}__months on commit drop as
+    select distinct
+        account_id,
+        date_trunc('month', usage_date)::date as month
+    from {{ changed_slices() }};
+    analyze {{ this.identifier }}__months;
+    {% if is_incremental() %}
+    delete from {{ this }} as mart
+    using {{ this.identifier }}__months as months
+    where mart.account_id = months.account_id and mart.month = months.month
+    {% endif %}
+    {%- endif -%}
+{% endmacro %}

@@ -66,6 +66,8 @@ def test_whatever_is_asked_the_answer_is_that_of_the_daily_costs(
     statement = compile_costs(query)
     answer = ask(statement)
     assert answer == ask(compile_by_day(query))
+    if rollups.MONTHS in statement.sql:
+        assert statement.by_day == compile_by_day(query)
     if statement.by_account is not None:
         assert rollups.TOTALS in statement.sql and rollups.TABLE in statement.by_account.sql
         assert answer == ask(statement.by_account)
@@ -141,7 +143,7 @@ def _begins(unit: str, day: date) -> bool:
     return day.weekday() == 0 if unit == "week" else day.day == 1
 
 
-def test_two_dimensions_are_asked_of_the_daily_costs_and_so_is_what_teams_see() -> None:
+def test_two_dimensions_are_asked_of_months_and_days_and_what_teams_see_of_days() -> None:
     one = CostQuery(DAYS, "USD", group_by=("account",), filters=(("service", ("A",)),))
     two = CostQuery(DAYS, "USD", group_by=("region",), filters=(("service", ("A",)),))
     within = CostQuery(DAYS, "USD", group_by=("service",), filters=(("category", ("A",)),))
@@ -150,7 +152,15 @@ def test_two_dimensions_are_asked_of_the_daily_costs_and_so_is_what_teams_see() 
     assert rollups.TOTALS in compile_costs(CostQuery(DAYS, "USD")).sql
     for key in ("provider", "account"):
         assert rollups.TABLE in compile_costs(CostQuery(DAYS, "USD", group_by=(key,))).sql
-    assert "fct_daily_costs" in compile_costs(two).sql
+    october = DayRange(date(2026, 10, 1), date(2026, 10, 31))
+    for days in (october, DayRange(date(2026, 9, 30), date(2026, 11, 1))):
+        long = replace(two, days=days)
+        for grain in (None, "month"):
+            assert rollups.MONTHS in compile_costs(replace(long, grain=grain)).sql
+        assert rollups.MONTHS not in compile_costs(replace(long, grain="week")).sql
+        assert as_allocated(compile_costs(long)) == as_allocated(compile_by_day(long))
+    short = replace(two, days=DayRange(date(2026, 10, 2), date(2026, 10, 31)))
+    assert compile_costs(short) == compile_by_day(short)
     assert as_allocated(compile_costs(one)) == as_allocated(compile_by_day(one))
     assert as_allocated(compile_costs(within)) == as_allocated(compile_by_day(within))
     assert "costs_by_dimension" not in as_allocated(compile_costs(within)).sql

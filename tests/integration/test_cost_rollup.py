@@ -22,7 +22,7 @@ DAYS = DayRange(date(2026, 8, 20), date(2026, 10, 31))
 OPTIONS = LoadOptions(today=DAYS.first, settle_days=3)
 BUILT = (
     *("int_raw_reconciliations", "fct_charges", "fct_daily_costs"),
-    *("fct_costs_by_dimension", "fct_total_costs_by_dimension"),
+    *("fct_costs_by_dimension", "fct_total_costs_by_dimension", "fct_monthly_costs"),
 )
 ROWS = (
     "select row::text from marts.fct_costs_by_dimension as row"
@@ -49,6 +49,8 @@ SUMMED_TOTALS = TOTALS.format(
     " where costs.grain = 'day' group by 1, 2, 3, 4, 5, 6, 7"
 )
 TOTALS_RULE = "total_costs_equal_dimension_costs"
+MONTHS = "select row::text from marts.fct_monthly_costs as row order by 1"
+MONTHS_RULE = "monthly_costs_equal_daily_costs"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def marts(
         for account in ("acme", "other"):
             deliver(made, account, {day: f"{day.day}.000000000001" for day in DAYS})
         made.dbt("seed")
-        made.build("--select", "+fct_total_costs_by_dimension")
+        made.build("--select", "+fct_total_costs_by_dimension", "fct_monthly_costs")
         yield made
 
 
@@ -111,9 +113,12 @@ def test_increments_are_what_a_rebuild_makes(marts: Warehouse) -> None:
     deliver(marts, "other", {DAYS.last + timedelta(days=1): "9"})
     marts.build("--select", *BUILT)
     increments = marts.ask(ROWS)
-    assert marts.dbt("test", "--select", RULE)[RULE] == "pass"
-    marts.build("--select", "fct_costs_by_dimension", "--full-refresh")
+    months = marts.ask(MONTHS)
+    ruled = marts.dbt("test", "--select", RULE, MONTHS_RULE)
+    assert ruled[RULE] == ruled[MONTHS_RULE] == "pass"
+    marts.build("--select", "fct_costs_by_dimension", "fct_monthly_costs", "--full-refresh")
     assert marts.ask(ROWS) == increments
+    assert marts.ask(MONTHS) == months != []
     assert len(marts.ask("select from marts.fct_costs_by_dimension where is_final")) > 0
 
 

@@ -3,6 +3,7 @@
 -- depends_on: {{ ref('fct_daily_costs') }}
 -- depends_on: {{ ref('fct_costs_by_dimension') }}
 -- depends_on: {{ ref('fct_total_costs_by_dimension') }}
+-- depends_on: {{ ref('fct_monthly_costs') }}
 -- depends_on: {{ ref('fct_daily_team_costs') }}
 -- depends_on: {{ ref('fct_team_costs') }}
 -- depends_on: {{ ref('fct_daily_resource_costs') }}
