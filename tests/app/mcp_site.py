@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -50,12 +50,17 @@ class Site:
         return httpx.post(self.url, json=LIST, headers=sent, timeout=30)
 
     def call(self, token: str, arguments: dict[str, Any]) -> Any:
-        async def talk() -> Any:
+        return self.calls(token, {"get_costs": arguments})["get_costs"]
+
+    def calls(self, token: str, asked: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """Return what tools answer, by their names."""
+
+        async def talk() -> dict[str, Any]:
             async with (
                 httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}) as http,
                 Client(streamable_http_client(self.url, http_client=http)) as client,
             ):
-                return await client.call_tool("get_costs", arguments)
+                return {name: await client.call_tool(name, each) for name, each in asked.items()}
 
         return anyio.run(talk)
 

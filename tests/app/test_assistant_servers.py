@@ -23,6 +23,7 @@ from astraeus_pipeline.errors import ConfigError, ForbiddenError
 from astraeus_pipeline.warehouse import users
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import DAYS, sign_in, user_of
+from tests.app.test_assistant_tools import GIVEN
 
 pytestmark = pytest.mark.integration
 ASKED = {
@@ -62,9 +63,13 @@ def test_a_client_over_stdio_gets_what_the_tools_say(marts: Database) -> None:
                     "get_costs", {"filters": [{"dimension": "account", "values": ["acme"]}]}
                 ),
                 await client.read_resource(protocol.CATALOG),
+                {
+                    name: await client.call_tool(name, GIVEN.get(name, {}))
+                    for name in of_server("infrastructure")
+                },
             )
 
-    listed, costs, misspelt, foreign, catalog = anyio.run(talk)
+    listed, costs, misspelt, foreign, catalog, every = anyio.run(talk)
     assert {each.name for each in listed.tools} == set(of_server("infrastructure"))
     for each in listed.tools:
         assert each.input_schema == TOOLS[each.name].input_schema
@@ -72,6 +77,9 @@ def test_a_client_over_stdio_gets_what_the_tools_say(marts: Database) -> None:
     assert not costs.is_error
     assert costs.structured_content == directly("of-beta", "get_costs", ASKED)
     assert {row["account"] for row in costs.structured_content["rows"]} == {"beta"}
+    for name, answer in every.items():
+        expected = directly("of-beta", name, GIVEN.get(name, {}))
+        assert answer.structured_content == expected, name
     assert misspelt.is_error and "Did you mean 'service'?" in misspelt.content[0].text
     assert foreign.is_error and "There are: beta." in foreign.content[0].text
     assert '"name": "billed"' in catalog.contents[0].text
@@ -80,6 +88,9 @@ def test_a_client_over_stdio_gets_what_the_tools_say(marts: Database) -> None:
             "select subject, detail ->> 'result', detail ? 'refused' from app.audit_log"
             " where action = 'tool.called' and actor = 'of-beta@example.org' order by id"
         ).fetchall()
+    noted, rest = noted[:4], noted[4:]
+    assert [each[0] for each in rest] == [*every]
+    with marts.connect("app") as conn:
         left = conn.execute(
             "select count(*) from app.live_sessions inner join app.sessions using (key)"
             " where user_agent like 'MCP server%'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, get_args
 
 import httpx
 import jwt
@@ -14,14 +14,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.assistant.servers import bearer, web
 from app.assistant.servers.__main__ import main
+from app.assistant.tools.contract import SCOPES, Server
+from app.assistant.tools.registry import of_server
 from astraeus_pipeline.cli.children import free_port
 from astraeus_pipeline.contracts.people import Grant
-from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.errors import AstraeusError, ConfigError
 from astraeus_pipeline.warehouse import users
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import sign_in
 from tests.app.mcp_site import KEY, Site, issuing, serving
 from tests.app.test_assistant_servers import ASKED, directly
+from tests.app.test_assistant_tools import GIVEN
 
 pytestmark = pytest.mark.integration
 OTHER_KEY: Final = ec.generate_private_key(ec.SECP256R1())
@@ -59,6 +62,33 @@ def test_who_bears_a_token_gets_what_the_tools_say_to_them(site: Site) -> None:
     assert site.call(site.token("s-new", **told), ASKED).is_error
     assert not site.call(site.token("s-new", **{**told, "email_verified": True}), ASKED).is_error
     assert not site.call(site.token("s-new"), ASKED).is_error
+
+
+@pytest.mark.parametrize("server", get_args(Server))
+def test_every_tool_says_what_it_says_in_this_process(
+    marts: Database, site: Site, server: Server
+) -> None:
+    """Say the same to who may do everything and to who may read an account, refusals too."""
+    there = Site(site.issuer, site.url.replace("infrastructure", server))
+    if server == "infrastructure":
+        sign_in(marts, "boss", "admin")
+        with marts.connect("app", autocommit=True) as conn:
+            conn.execute(
+                "update app.users set issuer = %s, subject = 's-boss'"
+                " where email = 'boss@example.org'",
+                [site.issuer],
+            )
+    asked = {name: GIVEN.get(name, {}) for name in of_server(server)}
+    scopes = " ".join(sorted(SCOPES))
+    for who in ("boss", "beta"):
+        answers = there.calls(there.token(f"s-{who}", scope=scopes), asked)
+        for name, given in asked.items():
+            try:
+                expected = directly(who, name, given, scopes)
+            except AstraeusError as error:
+                assert answers[name].is_error and answers[name].content[0].text == str(error), name
+            else:
+                assert answers[name].structured_content == expected, name
 
 
 def test_any_other_token_is_refused(site: Site) -> None:
