@@ -100,6 +100,8 @@ def compile_costs(query: CostQuery) -> Statement:
     asked = _asked(query)
     if query.source == "allocated" and rollups.is_of_bearers(asked):
         return replace(_rolled(query, None, rollups.OF_BEARERS), by_day=by_day)
+    if query.source == "tagged" and rollups.is_of_tags(asked):
+        return replace(_rolled(query, None, rollups.OF_TAGS), by_day=by_day)
     dimension = rollups.dimension_of(asked)
     if dimension is None:
         return _with_months(query, by_day) or by_day
@@ -143,12 +145,20 @@ def _with_months(query: CostQuery, by_day: Statement) -> Statement | None:
 def _rolled(query: CostQuery, dimension: str | None, table: str) -> Statement:
     """Return the statement of sums by period, of a dimension where the table has several."""
     parameters: dict[str, Any] = {"currency": query.currency}
+    kept = rollups.columns_of(dimension)
+
+    def column_of(key: str, column: str) -> str:
+        return (
+            _column(DIMENSIONS[key], parameters, query.tag) if key == "tag" else kept(key, column)
+        )
+
     conditions = [
         rollups.condition(query.days, query.grain, dimension, parameters),
         "costs.billing_currency = :currency",
-        *conditions_of(query.filters, parameters, rollups.columns_of(dimension)),
+        *conditions_of(tuple(each for each in query.filters if each[0] != "tag"), parameters, kept),
+        *_of_tag(query, parameters),
     ]
-    groups = _groups(query, parameters, rollups.PERIODS, rollups.columns_of(dimension))
+    groups = _groups(query, parameters, rollups.PERIODS, column_of)
     return _summed(query, _source(table, _asked(query)), conditions, groups, parameters)
 
 
@@ -319,10 +329,9 @@ def _members_of_another_mart(dimension: Dimension, currency: str, tag: Tag | Non
     column = _column(dimension, parameters, tag)
     values = tuple(sorted(parameters.items()))
     by_day = Statement(_members(column, MEMBERS[dimension.source], ""), values)
-    if dimension.source != "allocated":
-        return by_day
+    table = rollups.OF_BEARERS if dimension.source == "allocated" else rollups.OF_TAGS
     # Months are enough to know what there is.
-    months = _members(column, f"{rollups.OF_BEARERS} as costs", " and costs.grain = 'month'")
+    months = _members(column, f"{table} as costs", " and costs.grain = 'month'")
     return Statement(months, values, by_day)
 
 

@@ -4,8 +4,9 @@ A question that tells apart, by groups and filters, at most one dimension beside
 account (or services within categories) is answered from fct_costs_by_dimension: whole weeks or
 months by rows of their own, the days around them by theirs. One that tells no accounts apart is
 answered from its sums over all of them, fct_total_costs_by_dimension, for who sees everything. One
-that tells apart teams, cost centers and environments alone is answered from fct_team_costs. One
-that tells several dimensions apart takes whole months from fct_monthly_costs, which has them all.
+that tells apart teams, cost centers and environments alone is answered from fct_team_costs, one
+that tells a tag apart from fct_tag_costs. One that tells several dimensions apart takes its whole
+months from fct_monthly_costs, which has them all.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _FREE: Final = frozenset({"provider", "account"})
 # Rows by the delivery that a day stands in, as `member`: a proof, not a dimension of questions.
 DELIVERY: Final = "delivery"
 MONTHS: Final = "marts.fct_monthly_costs"
+OF_TAGS: Final = "marts.fct_tag_costs"
 OF_BEARERS: Final = "marts.fct_team_costs"
 _BEARERS: Final = frozenset({"team", "cost_center", "environment"})
 _COLUMNS: Final = (
@@ -57,6 +59,11 @@ def is_of_all(asked: Iterable[str]) -> bool:
 def is_of_bearers(asked: Iterable[str]) -> bool:
     """Whether the rows by who bears costs tell all of these apart."""
     return set(asked) <= _BEARERS | _FREE
+
+
+def is_of_tags(asked: Iterable[str]) -> bool:
+    """Whether the rows by tags tell all of these apart."""
+    return set(asked) <= _FREE | {"tag"}
 
 
 def columns_of(dimension: str | None) -> Callable[[str, str], str]:

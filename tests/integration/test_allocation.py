@@ -244,7 +244,11 @@ def test_a_build_without_changes_writes_nothing_and_changed_rules_ask_for_one(
         assert sensors.changed_rules(conn) is None
 
 
-SUMS: Final = ("fct_daily_team_costs", "fct_team_costs")
+SUMS: Final = (
+    *("fct_daily_team_costs", "fct_team_costs"),
+    *("int_tag_costs", "fct_daily_tag_costs", "fct_tag_costs"),
+)
+BY_TAGS: Final = "tag_periods_equal_daily_tag_costs"
 SUMMED: Final = ("team_costs_equal_allocated_costs", "team_periods_equal_daily_costs")
 
 
@@ -256,7 +260,8 @@ def test_sums_by_who_bears_them_follow_rules_and_bills(marts: Warehouse) -> None
         )
 
     def assert_summed(wanted: str) -> None:
-        found = marts.dbt("test", "--select", *SUMMED)
+        found = marts.dbt("test", "--select", *SUMMED, BY_TAGS)
+        assert found[BY_TAGS] == "pass"
         assert [found[rule] for rule in SUMMED] == ["pass", wanted]
 
     set_rules(marts, BY_TAG)

@@ -6,6 +6,7 @@
 -- depends_on: {{ ref('fct_monthly_costs') }}
 -- depends_on: {{ ref('fct_daily_team_costs') }}
 -- depends_on: {{ ref('fct_team_costs') }}
+-- depends_on: {{ ref('fct_tag_costs') }}
 -- depends_on: {{ ref('fct_daily_resource_costs') }}
 -- depends_on: {{ ref('fct_recent_resource_costs') }}
 -- depends_on: {{ ref('fct_sku_costs') }}
