@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from app.queries.compiler import Statement
@@ -81,7 +82,13 @@ def compile_values(column: str) -> Statement:
     `member` is null for costs that have none. Raises: KeyError for another column.
     """
     SCOPES[column]  # a name of this module, never a person's
-    table = "fct_daily_allocated_costs" if column in _ALLOCATED else "fct_daily_costs"
+    if column in _ALLOCATED:
+        return _values(column, "fct_daily_allocated_costs")
+    # Months are enough to know what there is.
+    return replace(_values(column, "fct_monthly_costs"), by_day=_values(column, "fct_daily_costs"))
+
+
+def _values(column: str, table: str) -> Statement:
     return Statement(
         f"select {column} as member from marts.{table}"  # noqa: S608 - names of this module
         " group by 1 order by sum(abs(effective_cost)) desc, 1",
