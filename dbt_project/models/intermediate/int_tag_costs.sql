@@ -36,7 +36,7 @@ summed as (
         sets.billing_currency,
         coalesce(finality.is_final, false) as is_final,
         -- any of those with these tags: where they stand once more, they need not be kept
-        min(costs.attributes_key) as attributes_key,
+        min(costs.attributes_key::text)::uuid as attributes_key,
         sum(costs.list_cost) as list_cost,
         sum(costs.contracted_cost) as contracted_cost,
         sum(costs.effective_cost) as effective_cost,
