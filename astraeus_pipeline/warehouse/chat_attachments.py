@@ -24,7 +24,6 @@ from astraeus_pipeline.warehouse import audit
 KEPT: Final = timedelta(days=90)
 _MOST_MEGABYTES: Final = 200
 _HANDLE: Final = "'a' || left(replace(files.id::text, '-', ''), 10)"
-_FORGET: Final = "delete from app.chat_attachments where expires_at <= clock_timestamp()"
 _COLUMNS: Final = (
     f"{_HANDLE} as handle, files.name, files.media_type, files.sha256,"
     " octet_length(files.content) as bytes, jsonb_array_length(files.reading -> 'lines') as lines,"
@@ -67,7 +66,7 @@ def add(
     """
     sha256 = hashlib.sha256(content).hexdigest()
     with conn.transaction():
-        conn.execute(_FORGET)
+        conn.execute("delete from app.chat_attachments where expires_at <= clock_timestamp()")
         row = conn.execute(
             "select messages.user_id, (select coalesce(sum(octet_length(files.content)), 0)"
             " from app.chat_attachments as files where files.user_id = messages.user_id)"
@@ -99,11 +98,6 @@ def add(
         handle = str(kept[0])
         audit.note(conn, email, "chat.attached", handle, sha256=sha256, bytes=len(content))
     return handle
-
-
-def forget_expired(conn: psycopg.Connection) -> int:
-    """Delete the files whose days are over, whoever's they are, and return how many there were."""
-    return conn.execute(_FORGET).rowcount
 
 
 def attachments(conn: psycopg.Connection, email: str, limit: int = 200) -> list[Attachment]:

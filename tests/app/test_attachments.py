@@ -18,8 +18,6 @@ from app.assistant.turn import Closed, Desk, Running
 from app.records import attachments, chat
 from astraeus_pipeline.contracts.people import Grant
 from astraeus_pipeline.errors import ConfigError
-from astraeus_pipeline.orchestration import housekeeping
-from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import DAYS, THROUGH, sign_in
 from tests.app.test_assistant_tools import call as ask_tool
@@ -163,11 +161,7 @@ def test_a_file_is_its_owners_and_goes_with_its_thread(marts: Database) -> None:
             "update app.chat_attachments set expires_at = created_at where message_id = %s", [kept]
         )
         assert kept.hex not in str(attachments.attachments("analyst@example.org"))
-        # Nobody uploads another: the job of every night.
-        done = housekeeping.delete_expired_attachments.execute_in_process(
-            resources={"ingestion": IngestionResource()}
-        )
-        assert done.success
+        read(table([("Service A", "1.00")]))
         left = conn.execute(
             "select count(*) from app.chat_attachments where message_id = %s", [kept]
         ).fetchone()

@@ -61,12 +61,6 @@ def test_accounts_are_looked_for_every_day(definitions: dg.Definitions) -> None:
     assert daily.job_name == "discover_accounts"
 
 
-def test_expired_attachments_are_deleted_every_night(definitions: dg.Definitions) -> None:
-    name = "delete_expired_attachments"
-    daily = {each.name: each for each in definitions.schedules or ()}[f"daily_{name}"]
-    assert daily.job_name == name and definitions.resolve_job_def(name)
-
-
 def test_summaries_are_sent_and_checked_every_morning(definitions: dg.Definitions) -> None:
     from astraeus_pipeline.orchestration import summarising
 
