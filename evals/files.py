@@ -48,7 +48,7 @@ FILES: Final = (
         "finance",
         UUID("1f0c0de0-0100-4000-8000-000000000001"),
         "invoice acme-data.csv",
-        *("acme-data", "USD", "Amazon Simple Storage Service", "AWS Lambda"),
+        *("acme-data", "USD", "Amazon Simple Storage Service", "AWS Glue"),
     ),
     File(
         "finance",

@@ -323,10 +323,15 @@ SOME: Final[dict[str, st.SearchStrategy[Any]]] = {
     "anomaly_id": st.sampled_from(["of acme", "of beta"]),
     "budget": st.sampled_from(["for acme", "for beta", "for all"]),
     "amount": st.just(7),
-    "currency": st.just("USD"),
+    "currency": st.sampled_from(["USD", "EUR"]),
 }
 # By the tool, where a word means something else in it.
 OF_TOOL: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
+    "sync_resources": {
+        "dataset": st.just("costs"),
+        "start": st.just(str(DAYS.first)),
+        "end": st.just(str(DAYS.last)),
+    },
     "describe_metric": {"name": st.sampled_from(["account", "provider", "service"])},
     "create_budget": {
         "name": st.sampled_from(["one", "other"]),
@@ -347,12 +352,12 @@ def tenants(company: Company) -> dict[str, list[str]]:
     """
     database = company.database
     with database.connect("app", autocommit=True) as conn:
-        for account in ("acme", "beta"):
+        for account, currency in (("acme", "USD"), ("beta", "EUR")):
             rule = NewRule(
                 name=f"Dear days of {account}",
                 kind="cost_amount",
                 amount=Decimal(1),
-                billing_currency="USD",
+                billing_currency=currency,
                 filters={"account": [account]},
                 starts_on=THROUGH,
             )
@@ -361,7 +366,9 @@ def tenants(company: Company) -> dict[str, list[str]]:
             first = THROUGH.replace(day=1)
             add_incident(database, f"of {account}", account)
             if account == "beta":  # acme's is of another test
-                budget = NewBudget("for beta", "month", Decimal(9), "USD", first, filters=covered)
+                budget = NewBudget(
+                    "for beta", "month", Decimal(9), currency, first, filters=covered
+                )
                 budgets.add(conn, budget, "test")
             sign_in(database, f"admin-of-{account}", "admin", Grant("account", account))
             email = f"admin-of-{account}@example.org"
