@@ -98,7 +98,7 @@ def test_a_turn_is_kept_call_by_call_and_shown_again(
         [turn.message_id],
     ).fetchall()
     assert calls == [
-        (1, "failed", "ReadTimeout", None, None, None, 500),
+        (1, "failed", "ReadTimeout", None, None, None, 1250),
         (2, "answered", None, Decimal("0.0012275000000000000001"), 1000, 7, 1250),
     ]
     (listed,) = chat_messages.threads(app, ANN)
