@@ -62,6 +62,10 @@ class KeyRing:
             )
         return cls(tuple(_decode(word.strip(), number) for number, word in enumerate(words, 1)))
 
+    def ids(self) -> list[str]:
+        """Return the names of the keys, newest first, which tell nothing of the keys."""
+        return [_key_id(key) for key in self.keys]
+
     def seal(self, credentials: Mapping[str, SecretStr], owner: Owner) -> bytes:
         """Encrypt credentials; the result names the master key by an id, never the key."""
         data_key = secrets.token_bytes(_KEY_BYTES)

@@ -49,6 +49,25 @@ def print_records(
         print_table(title, headings, ([*record.values()] for record in records))
 
 
+def tell(text: str) -> None:
+    """Print a sentence as it is, brackets included, to be broken by the terminal alone."""
+    console.print(escape(text), highlight=False, soft_wrap=True)
+
+
+def progress(text: str) -> None:
+    """Print what is being done, beside what a script reads."""
+    errors.print(escape(text), highlight=False, soft_wrap=True)
+
+
+def size(count: float) -> str:
+    """Spell out a number of bytes."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
 def report_error(error: AstraeusError) -> None:
     """Print what went wrong and the next step."""
     # Escaped: a message may quote what somebody wrote, brackets included.

@@ -14,6 +14,7 @@ from astraeus_pipeline.orchestration import pools, recovery
 from astraeus_pipeline.orchestration.partitions import accounts_axis
 from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.warehouse import backup
 
 MARTS_JOB: Final = "build_marts"
 _UNDER_WAY: Final = [
@@ -90,6 +91,8 @@ def marts_sensor(job: Any) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, ingestion: IngestionResource
     ) -> dg.RunRequest | dg.SkipReason:
         with ingestion.connection("dbt") as conn:
+            if backup.is_under_way(conn):
+                return dg.SkipReason("A backup or housekeeping is under way")
             pending, rules = pending_slices(conn), changed_rules(conn)
         under_way = context.instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=50)
         return decide(pending, [run.job_name for run in under_way], datetime.now(UTC), rules)

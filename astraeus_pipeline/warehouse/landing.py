@@ -18,7 +18,7 @@ from astraeus_pipeline.contracts.delivery import Fetched, MediaType, Part
 from astraeus_pipeline.errors import LoadError
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import manifest
-from astraeus_pipeline.warehouse.object_stores import objects_at, told
+from astraeus_pipeline.warehouse.object_stores import Objects, objects_at, told
 
 _COMPRESSED: frozenset[MediaType] = frozenset({"csv.gz", "parquet"})
 _CHUNK = 1 << 20
@@ -124,6 +124,11 @@ class LandingStore:
         sha256 = Path(uri).name.split(".")[0]
         with self.open(Part("manifest.json", "jsonl", sha256, 0, uri)) as handle:
             return manifest.load(handle.read())
+
+    @property
+    def objects(self) -> Objects:
+        """Payloads and notes by URI, for what handles the store as a whole."""
+        return self._objects
 
     def location(self, uri: str) -> str:
         """Spell out where a part lies, for people."""

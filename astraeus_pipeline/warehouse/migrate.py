@@ -34,7 +34,9 @@ _OF_SESSIONS: Final = {
     "tcp_user_timeout": "30s",
     "client_connection_check_interval": "15s",
 }
-_SCHEMAS: Final[dict[str, Role]] = {
+# A schema that stands while a backup is restored; what is there then is nobody's to use.
+RESTORING: Final = "astraeus_restoring"
+SCHEMAS: Final[dict[str, Role]] = {
     "raw": "loader",
     "app": "app",
     "dagster": "dagster",
@@ -59,6 +61,7 @@ def migrate(database: Database) -> None:
     """
     with database.connect("admin", autocommit=True) as conn:
         _check_server(conn, database)
+        _refuse_half_restored(conn, database)
         conn.execute("select pg_advisory_lock(%s)", [_LOCK])
         _create_roles(conn, database)
         _create_schemas(conn)
@@ -69,6 +72,17 @@ def migrate(database: Database) -> None:
         _grant(conn)
 
 
+def create_roles(database: Database) -> None:
+    """Create the roles alone, or set their passwords: a dump names them as owners.
+
+    Raises: DatabaseError for an old server or missing rights.
+    """
+    with database.connect("admin", autocommit=True) as conn:
+        _check_server(conn, database)
+        conn.execute("select pg_advisory_lock(%s)", [_LOCK])
+        _create_roles(conn, database)
+
+
 def is_migrated(database: Database) -> bool:
     """Whether the newest migration has been applied, and the raw tables are as contracted.
 
@@ -76,11 +90,21 @@ def is_migrated(database: Database) -> bool:
     """
     with database.connect("admin") as conn:
         _check_server(conn, database)
+        _refuse_half_restored(conn, database)
         found = conn.execute("select to_regclass('app.alembic_version')").fetchone()
         if found is None or found[0] is None:
             return False
         versions = {row[0] for row in conn.execute("select version_num from app.alembic_version")}
         return versions == set(_script_heads()) and ddl.are_as_contracted(conn)
+
+
+def _refuse_half_restored(conn: psycopg.Connection, database: Database) -> None:
+    found = conn.execute("select to_regnamespace(%s) is not null", [RESTORING]).fetchone()
+    if found is not None and found[0]:
+        raise DatabaseError(
+            f"A restore into {database.where} did not come to its end, so rows are missing.",
+            hint="Run the same `astraeus restore` again: it starts over.",
+        )
 
 
 def _check_server(conn: psycopg.Connection, database: Database) -> None:
@@ -191,7 +215,7 @@ def _retry_on_catalog_race(conn: psycopg.Connection, step: object, *arguments: o
 
 
 def _create_schemas(conn: psycopg.Connection) -> None:
-    for schema, owner in _SCHEMAS.items():
+    for schema, owner in SCHEMAS.items():
         conn.execute(
             sql.SQL("create schema if not exists {} authorization {}").format(
                 sql.Identifier(schema), sql.Identifier(role_name(owner))
@@ -202,13 +226,14 @@ def _create_schemas(conn: psycopg.Connection) -> None:
 def _run_alembic(database: Database) -> None:
     engine = sqlalchemy.create_engine(database.url("admin"), poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
-        config = _alembic_config()
+        config = alembic_config()
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "head")
         connection.commit()
 
 
-def _alembic_config() -> Config:
+def alembic_config() -> Config:
+    """Return where Alembic finds the migrations."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
@@ -217,7 +242,7 @@ def _alembic_config() -> Config:
 def _script_heads() -> tuple[str, ...]:
     from alembic.script import ScriptDirectory
 
-    return tuple(ScriptDirectory.from_config(_alembic_config()).get_heads())
+    return tuple(ScriptDirectory.from_config(alembic_config()).get_heads())
 
 
 def _grant(conn: psycopg.Connection) -> None:

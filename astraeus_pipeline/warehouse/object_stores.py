@@ -50,6 +50,14 @@ class Objects(Protocol):
         """Open an object for random access. Raises: FileNotFoundError."""
         ...
 
+    def sizes(self) -> dict[str, int]:
+        """Return bytes by name of all there are, also of those that are just being written."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Delete an object. Raises: FileNotFoundError."""
+        ...
+
 
 def objects_at(root: str, options: Mapping[str, str]) -> Objects:
     """Return the objects below a folder, `s3://bucket/prefix` or `abfs://container/prefix`.
@@ -147,6 +155,13 @@ class _Folder:
     def open(self, name: str) -> BinaryIO:
         return (self._base / name).open("rb")
 
+    def sizes(self) -> dict[str, int]:
+        files = (path for path in self._base.rglob("*") if path.is_file())
+        return {str(path.relative_to(self._base)): path.stat().st_size for path in files}
+
+    def remove(self, name: str) -> None:
+        (self._base / name).unlink()
+
 
 class _S3:
     """Objects of a bucket, written elsewhere first.
@@ -187,6 +202,18 @@ class _S3:
     def open(self, name: str) -> BinaryIO:
         return cast(BinaryIO, self._fs.open_input_file(f"{self._base}/{name}"))
 
+    def sizes(self) -> dict[str, int]:
+        from pyarrow.fs import FileSelector, FileType
+
+        found = self._fs.get_file_info(
+            FileSelector(self._base, recursive=True, allow_not_found=True)
+        )
+        cut = len(self._base) + 1
+        return {each.path[cut:]: each.size for each in found if each.type == FileType.File}
+
+    def remove(self, name: str) -> None:
+        self._fs.delete_file(f"{self._base}/{name}")
+
 
 class _Blob:
     """Blobs of a container; their blocks become a blob in one last call."""
@@ -209,3 +236,11 @@ class _Blob:
 
     def open(self, name: str) -> BinaryIO:
         return cast(BinaryIO, self._fs.open(f"{self._base}/{name}", "rb"))
+
+    def sizes(self) -> dict[str, int]:
+        cut = len(self._base) + 1
+        found: dict[str, Any] = self._fs.find(self._base, detail=True)
+        return {path[cut:]: int(each["size"]) for path, each in found.items()}
+
+    def remove(self, name: str) -> None:
+        self._fs.rm_file(f"{self._base}/{name}")
