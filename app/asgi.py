@@ -21,9 +21,13 @@ from app.auth import headers  # noqa: E402 - after the path is right
 from app.auth.gate import SessionGate  # noqa: E402 - after the path is right
 from app.auth.oidc import OidcRoutes  # noqa: E402 - after the path is right
 from app.auth.routes import ROUTES  # noqa: E402 - after the path is right
+from app.health import HEALTH  # noqa: E402 - after the path is right
 from app.shell import Shell  # noqa: E402 - after the path is right
+from astraeus_pipeline import logs, traces  # noqa: E402 - after the path is right
 from astraeus_pipeline.settings import Settings  # noqa: E402 - after the path is right
 
+logs.configure(Settings.from_env())
+traces.configure(Settings.from_env(), "astraeus-app")
 # Streamlit asks which hosts it serves when it opens a socket, the gate at every request.
 PUBLIC = urlsplit(Settings.from_env().app_url or "")
 HOSTS = [*config.get_option("server.allowedHosts")]
@@ -34,7 +38,7 @@ if PUBLIC.hostname and PUBLIC.hostname not in HOSTS:
 INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
 app = streamlit.App(
     FOLDER / "streamlit_app.py",
-    routes=[*ROUTES, Mount("/oidc", OidcRoutes())],
+    routes=[*ROUTES, *HEALTH, Mount("/oidc", OidcRoutes())],
     middleware=[
         Middleware(
             SessionGate,

@@ -12,6 +12,7 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
+from app import measures  # noqa: E402 - after the path is right
 from app.components import access, ink, links, scope, states  # noqa: E402 - after the path is right
 
 STATIC = Path(__file__).parent / "static"
@@ -69,4 +70,5 @@ with states.guarded("The app"):
         else:
             states.no_source()
 access.draw(who)
-pages.run()
+with measures.page(pages.url_path or "dashboard", who.email):
+    pages.run()

@@ -44,6 +44,19 @@ class Settings(BaseSettings):
     master_keys: SecretStr | None = Field(
         default=None, description="Key ring: base64 keys of 32 bytes, newest first, comma separated"
     )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="How our processes log: for people, or a JSON object a line"
+    )
+    traces: bool = Field(
+        default=False, description="Send OpenTelemetry spans; OTEL_... variables say where to"
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        description="Bearer token that metrics are given out for; the app tells none without one",
+    )
+    backup_passphrase: SecretStr | None = Field(
+        default=None, description="Seals the key ring that `astraeus backup` saves beside a backup"
+    )
     focus_python: Path | None = Field(
         default=None,
         validation_alias="FOCUS_PYTHON",

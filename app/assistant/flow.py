@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import structlog
 
+from astraeus_pipeline import traces
 from astraeus_pipeline.errors import AstraeusError
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def step(event: str, **known: Any) -> Iterator[dict[str, Any]]:
     """Log one step with what it took in milliseconds, and how it failed; add to what is yielded."""
     began = monotonic()
     try:
-        yield known
+        with traces.span(event):
+            yield known
     except AstraeusError as error:
         known["refused"] = masked(str(error))
         raise

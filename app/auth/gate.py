@@ -20,6 +20,8 @@ from astraeus_pipeline.errors import AstraeusError
 _LOG = structlog.get_logger(__name__)
 # What a browser needs before anybody has signed in: forms, program files and fonts, no figures.
 _OPEN: Final = ("/signin", "/oidc/", "/static/", "/app/static/", "/_stcore/health")
+# What supervisors ask, without figures either; metrics have a token of their own.
+_WATCHED: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 # Streamlit's own doors that no person needs.
 _CLOSED: Final = ("/_stcore/metrics", "/_stcore/agent")
 _OURS: Final = b"x-astraeus-"
@@ -79,14 +81,18 @@ class SessionGate:
 
     async def _who(self, connection: HTTPConnection, path: str) -> Principal | None:
         token = connection.cookies.get(COOKIE)
-        if not token or (path.startswith(_OPEN) and not path.startswith("/signin")):
+        if not token or (_is_open(path) and not path.startswith("/signin")):
             return None
         return await to_thread.run_sync(store.live, key_of(token))
 
 
+def _is_open(path: str) -> bool:
+    return path.startswith(_OPEN) or path in _WATCHED
+
+
 def _refusal(connection: HTTPConnection, scope: Scope) -> Response | None:
     path = scope["path"]
-    if scope["type"] == "http" and path.startswith(_OPEN):
+    if scope["type"] == "http" and _is_open(path):
         return None
     is_page = scope.get("method") == "GET" and "text/html" in connection.headers.get("accept", "")
     if not is_page:

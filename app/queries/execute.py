@@ -14,8 +14,10 @@ import sqlalchemy
 from psycopg.rows import dict_row
 from sqlalchemy.exc import DBAPIError
 
+from app import measures
 from app.queries.compiler import Statement
 from app.settings import app_settings
+from astraeus_pipeline import logs
 from astraeus_pipeline.errors import ConfigError, DatabaseError
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import open_database
@@ -29,12 +31,19 @@ def run(statement: Statement, session: str = "") -> list[Row]:
     `session` is the key of who asks. Without one there are no rows but those of open marts.
     Raises: DatabaseError in plain words, with no SQL and no password.
     """
-    try:
-        return _answered(statement, session)
-    except DBAPIError as error:
-        if not isinstance(error.orig, psycopg.errors.FeatureNotSupported):
-            raise _explained(error) from error
-    # A mart has other columns than when the question was planned; that plan is forgotten now.
+    with measures.query("marts") as told:
+        try:
+            rows = _answered(statement, session)
+        except DBAPIError as error:
+            if not isinstance(error.orig, psycopg.errors.FeatureNotSupported):
+                raise _explained(error) from error
+            # A mart has other columns than when the question was planned; that plan is forgotten.
+            rows = _again(statement, session)
+        told["rows"] = len(rows)
+        return rows
+
+
+def _again(statement: Statement, session: str) -> list[Row]:
     try:
         return _answered(statement, session)
     except DBAPIError as error:
@@ -64,7 +73,11 @@ def run_guarded(sql: str, session: str, *, seconds: float, most_cost: float) -> 
     or takes longer, or where two columns have one name; DatabaseError.
     """
     try:
-        with _engine().connect() as connection, _stoppable(connection):
+        with (
+            measures.query("guarded") as told,
+            _engine().connect() as connection,
+            _stoppable(connection),
+        ):
             limits = _limits(session) | {"timeout": f"{int(seconds * 1000)}ms"}
             connection.execute(_LIMITS, limits)
             connection.execute(_ALONE)
@@ -82,7 +95,9 @@ def run_guarded(sql: str, session: str, *, seconds: float, most_cost: float) -> 
                         "Refused: two columns of the answer have one name.",
                         hint="Name each with AS.",
                     )
-                return cursor.fetchall()
+                rows = cursor.fetchall()
+            told["rows"] = len(rows)
+            return rows
     except DBAPIError as error:
         raise _explained(error) from error
     except psycopg.Error as error:
@@ -190,7 +205,9 @@ _LIMITS: Final = sqlalchemy.text(
     " set_config('statement_timeout', :timeout, true),"
     " set_config('transaction_read_only', 'on', true),"
     # A kept plan must not be one for any value: of a day or of a year, it took seconds.
-    " set_config('plan_cache_mode', 'force_custom_plan', true)"
+    " set_config('plan_cache_mode', 'force_custom_plan', true),"
+    # The id under which page or question are in our log, for that of the server.
+    " set_config('application_name', :application, true)"
 )
 
 _ALONE: Final = sqlalchemy.text(
@@ -200,7 +217,11 @@ _ALONE: Final = sqlalchemy.text(
 
 
 def _limits(session: str) -> dict[str, str]:
-    return {"session": session, "timeout": f"{int(app_settings().query_timeout_seconds)}s"}
+    return {
+        "session": session,
+        "timeout": f"{int(app_settings().query_timeout_seconds)}s",
+        "application": f"astraeus reader {logs.request_id() or ''}".rstrip(),
+    }
 
 
 def _explained(error: DBAPIError) -> DatabaseError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 import psycopg
+import structlog
 
+from astraeus_pipeline import traces
 from astraeus_pipeline.accounts import store
 from astraeus_pipeline.accounts.sealing import KeyRing
 from astraeus_pipeline.contracts.account import Account
@@ -29,6 +31,8 @@ from astraeus_pipeline.warehouse.acceptances import Acceptance
 from astraeus_pipeline.warehouse.engine import Database, open_database
 from astraeus_pipeline.warehouse.landing import LandingStore, StoredPayload
 from astraeus_pipeline.warehouse.loader import LoadOptions, LoadResult, load
+
+_LOG = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def deliver(
         while True:
             fetched_at = datetime.now(UTC)
             try:
-                with _translated(account.slug, days):
+                with _translated(account.slug, days), _span("fetch", ingestion, account.slug):
                     fetched = next(pages, None)
             except AstraeusError as error:
                 _note_failure(conn, ingestion, provider, account, dataset, days, error)
@@ -129,12 +133,23 @@ def _load_one(
 ) -> None:
     payload = None
     options = LoadOptions(ingestion.today, provider.settle_days, ingestion.run_id, fetched_at)
+    about = _about(ingestion, provider, fetched)
     try:
         with _translated(fetched.account_id, fetched.days):
             payload = ingestion.landing.put_manifest(fetched)
-        delivered.results.append(_load(conn, ingestion, provider, fetched, payload, options))
+        result = _load(conn, ingestion, provider, fetched, payload, options)
+        delivered.results.append(result)
+        _LOG.info(
+            "a delivery ended",
+            **about,
+            delivery_id=result.delivery_id,
+            state=result.state,
+            rows=result.rows,
+            payload=payload.sha256,
+            seconds=round((datetime.now(UTC) - fetched_at).total_seconds(), 3),
+        )
     except AstraeusError as error:
-        ledger.record_failure(
+        number = ledger.record_failure(
             conn,
             provider.key,
             fetched,
@@ -142,7 +157,20 @@ def _load_one(
             run_id=ingestion.run_id,
             payload=payload,
         )
+        _LOG.error("a delivery failed", **about, delivery_id=number, error=str(error))
         delivered.errors.append(error)
+
+
+def _about(ingestion: Ingestion, provider: Provider, fetched: Fetched) -> dict[str, object]:
+    """Return what leads from the log to the run, the ledger and the provider."""
+    return {
+        "run_id": ingestion.run_id,
+        "provider": provider.key,
+        "account": fetched.account_id,
+        "dataset": fetched.dataset,
+        "days": str(fetched.days),
+        "requests": fetched.requests,
+    }
 
 
 def _load(
@@ -153,7 +181,8 @@ def _load(
     payload: StoredPayload,
     options: LoadOptions,
 ) -> LoadResult:
-    with _translated(fetched.account_id, fetched.days):
+    about = fetched.account_id
+    with _translated(about, fetched.days), _span("load", ingestion, about):
         return load(
             conn,
             provider.table_of(fetched),
@@ -162,6 +191,10 @@ def _load(
             lambda: provider.rows(fetched, ingestion.landing),
             options,
         )
+
+
+def _span(name: str, ingestion: Ingestion, account: str) -> AbstractContextManager[None]:
+    return traces.span(name, account=account, run_id=ingestion.run_id or "")
 
 
 def _note_failure(
@@ -174,7 +207,11 @@ def _note_failure(
     error: AstraeusError,
 ) -> None:
     asked = Fetched(account.slug, dataset, days, "api", "not fetched", parts=())
-    ledger.record_failure(conn, provider.key, asked, next_step(error), run_id=ingestion.run_id)
+    number = ledger.record_failure(
+        conn, provider.key, asked, next_step(error), run_id=ingestion.run_id
+    )
+    about = _about(ingestion, provider, asked)
+    _LOG.error("a fetch failed", **about, delivery_id=number, error=str(error))
 
 
 def next_step(error: AstraeusError) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import dagster as dg
 import psycopg
 
+from astraeus_pipeline import logs, traces
 from astraeus_pipeline.accounts import store
 from astraeus_pipeline.accounts.sealing import KeyRing
 from astraeus_pipeline.contracts.account import Account
@@ -21,7 +22,10 @@ class IngestionResource(dg.ConfigurableResource[None]):
 
     def open(self, run_id: str) -> Ingestion:
         """Open what loads of one run share."""
-        return Ingestion.from_settings(Settings.from_env(), run_id)
+        settings = Settings.from_env()
+        logs.configure(settings)
+        traces.configure(settings, "astraeus-pipeline")
+        return Ingestion.from_settings(settings, run_id)
 
     def accounts(self, provider: str) -> list[Account]:
         """Return the active accounts of a provider, their secrets still sealed."""

@@ -18,6 +18,7 @@ from app.auth.gate import SessionGate
 from app.auth.headers import policy
 from app.auth.oidc import OidcRoutes
 from app.auth.routes import ROUTES
+from app.health import HEALTH
 
 BASE: Final = "https://127.0.0.1"
 SOCKET: Final = "wss://127.0.0.1/_stcore/stream"  # whole: the client forgets its base here
@@ -41,6 +42,7 @@ async def _broken(_: Request) -> PlainTextResponse:
 APP: Final = Starlette(
     routes=[
         *ROUTES,
+        *HEALTH,
         Mount("/oidc", OidcRoutes()),
         WebSocketRoute("/_stcore/stream", _socket),
         Route("/broken", _broken),

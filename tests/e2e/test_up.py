@@ -20,7 +20,7 @@ from astraeus_pipeline.warehouse.engine import Database
 from tests.fixtures.estate import add_focus_account, installed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(400)]
-PROGRAMS = {"supervisor", "code", "dagster", "daemon", "app"}
+PROGRAMS = {"supervisor", "code", "dagster", "daemon", "app", "monitor"}
 
 
 def astraeus(*words: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,10 +14,12 @@ import dagster as dg
 import pytest
 
 from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.monitoring.exporter import WarehouseCollector
 from astraeus_pipeline.orchestration import sensors
 from astraeus_pipeline.orchestration.backfilling import Backfill
 from astraeus_pipeline.orchestration.partitions import account_days, key_of
 from astraeus_pipeline.providers.registry import PROVIDERS
+from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import Database
 from tests.fixtures.estate import add_focus_account, installed, write_month
 from tests.fixtures.parsed import hand_to_builds, parsed_for, run_dbt
@@ -37,6 +40,7 @@ class Installation:
     database: Database
     backfill: Backfill
     bills: Path
+    logged: list[dict[str, Any]] = field(default_factory=list)
 
     def ingest(self, account: str, days: DayRange) -> str | None:
         return self.backfill.ingest(account, PROVIDERS["focus"], "costs", days).error
@@ -77,8 +81,15 @@ def installation(
         yield Installation(module_database, backfill, bills)
 
 
-def test_a_range_is_one_run_with_every_day_materialised(installation: Installation) -> None:
+def test_a_range_is_one_run_with_every_day_materialised(
+    installation: Installation,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ASTRAEUS_LOG_FORMAT", "json")
     assert installation.ingest("acme", DAYS) is None
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    installation.logged += [json.loads(line) for line in lines]
     assert set(installation.statuses("acme", DAYS).values()) == {"MATERIALIZED"}
     assert len(installation.backfill.instance.get_runs()) == 1
 
@@ -90,6 +101,38 @@ def test_the_marts_hold_the_bill_to_the_last_decimal(installation: Installation)
     assert installation.daily("acme") == {day: Decimal("1.249999999999") for day in DAYS}
     with installation.database.connect("dbt") as conn:
         assert sensors.pending_slices(conn) is None
+
+
+def test_a_bill_line_is_followed_from_log_to_run_ledger_mart_and_metric(
+    installation: Installation,
+) -> None:
+    [line] = [each for each in installation.logged if each["event"] == "a delivery ended"]
+    assert (line["account"], line["state"], line["rows"]) == ("acme", "loaded", 2 * len(set(DAYS)))
+    run = installation.backfill.instance.get_run_by_id(line["run_id"])
+    assert run is not None and run.is_success
+    ledger = installation.ask(
+        "select id, payload_sha256, rows from raw.deliveries where dagster_run_id ="
+        f" '{line['run_id']}'",
+        "app",
+    )
+    assert ledger == [(line["delivery_id"], line["payload"], line["rows"])]
+    [(charges, cost)] = installation.ask(
+        "select count(*), sum(billed_cost) from marts.fct_charges"
+        f" where x_delivery_id = {line['delivery_id']} and usage_date = '{DAYS.first}'"
+    )
+    assert (charges, cost) == (2, Decimal("1.249999999999"))
+    collector = WarehouseCollector(Settings(home=installation.bills), lambda: installation.database)
+    told = {
+        (each.name, *sorted(each.labels.values())): each.value
+        for family in collector.collect()
+        for each in family.samples
+    }
+    assert told["astraeus_deliveries_total", "costs", "focus", "loaded"] == 1
+    assert told["astraeus_delivered_rows_total", "costs", "focus", "loaded"] == line["rows"]
+    assert told["astraeus_feed_rows", "acme", "costs", "focus"] == line["rows"]
+    assert told["astraeus_marts_built_timestamp_seconds",] > 0
+    assert ("astraeus_reconciliations", "USD", "blocked") not in told
+    assert sum(told[key] for key in told if key[0] == "astraeus_reconciliations") > 0
 
 
 def test_a_bad_row_fails_exactly_its_day(installation: Installation) -> None:

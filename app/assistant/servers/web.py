@@ -27,6 +27,7 @@ from app.assistant.servers.bearer import Bearer, Issuer, checked
 from app.assistant.servers.visits import Visit
 from app.assistant.tools.contract import READ, Scope, Server
 from app.auth import signing_in
+from app.health import HEALTH
 from astraeus_pipeline.errors import ForbiddenError
 
 _TOKENS: Final = 5_000
@@ -102,7 +103,7 @@ def application(
                 await stack.enter_async_context(server.session_manager.run())
             yield
 
-    return Starlette(routes=[Mount("/", app=dispatch)], lifespan=lifespan)
+    return Starlette(routes=[*HEALTH, Mount("/", app=dispatch)], lifespan=lifespan)
 
 
 def _guarded(server: Protocol[Any], name: Server, issuer: Issuer, base: str) -> ASGIApp:

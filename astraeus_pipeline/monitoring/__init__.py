@@ -1,0 +1,1 @@
+"""What watches over an installation from the outside: metrics and health over HTTP."""
