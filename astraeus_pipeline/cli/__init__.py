@@ -14,6 +14,7 @@ from astraeus_pipeline.cli import (
     anomaly,
     assistant_servers,
     backfill,
+    backup,
     budget,
     costs,
     db,
@@ -23,8 +24,11 @@ from astraeus_pipeline.cli import (
     explain,
     failures,
     focus,
+    housekeeping,
     keys,
+    monitor,
     reconcile,
+    restore,
     savings,
     status,
     summary,
@@ -62,6 +66,10 @@ app.command("status")(status.status)
 app.command("costs")(costs.costs)
 app.command("explain")(explain.explain)
 app.command("reconcile")(reconcile.reconcile)
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
+app.command("monitor")(monitor.monitor)
+app.command("housekeeping")(housekeeping.housekeeping)
 app.command("doctor")(doctor.doctor)
 app.command("focus")(focus.focus)
 app.command("mcp")(assistant_servers.mcp)

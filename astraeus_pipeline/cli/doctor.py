@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 from rich.markup import escape
 
-from astraeus_pipeline.cli import failures
+from astraeus_pipeline.cli import doctor_upkeep, failures
 from astraeus_pipeline.cli.output import Json, console, print_json
 from astraeus_pipeline.errors import AstraeusError, ConfigError, DatabaseError
 from astraeus_pipeline.settings import PROJECT_ROOT, Settings
@@ -224,4 +224,5 @@ _CHECKS: dict[str, Check] = {
     "alerts": _alerts,
     "dagster": _dagster,
     "processes": _processes,
+    **doctor_upkeep.CHECKS,
 }

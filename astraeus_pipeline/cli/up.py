@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -107,10 +108,13 @@ def _print_link(settings: Settings, addresses: dict[str, str]) -> None:
 
 def _run(settings: Settings, dagster_port: int, app_port: int, *, with_link: bool) -> None:
     from astraeus_pipeline.orchestration import environment
+    from astraeus_pipeline.warehouse import housekeeping
 
     path = state_path(settings)
     _refuse_second(path)
     database = open_migrated(settings)
+    with database.connect("loader", autocommit=True) as conn:
+        housekeeping.make_months(conn, datetime.now(UTC).date())
     supervisor = Supervisor(dict(environment.prepare(settings, database)), PROJECT_ROOT)
     # By hand, as a shell's background jobs are born deaf to Ctrl-C, and so would our children be.
     for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -187,8 +191,15 @@ def _programs(settings: Settings, dagster_port: int, app_port: int) -> list[list
     daemon = Program(
         "daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]
     )
+    monitor_port = children.free_port()
+    monitor = Program(
+        "monitor",
+        [sys.executable, "-m", "astraeus_pipeline.cli", "monitor", "--port", str(monitor_port)],
+        f"http://127.0.0.1:{monitor_port}",
+        f"http://127.0.0.1:{monitor_port}/health/ready",
+    )
     app = [_app(children.free_port(app_port))] if _APP.exists() else []
-    return [[*_sandbox(settings), code_server, *app], [web_server, daemon]]
+    return [[*_sandbox(settings), code_server, *app], [web_server, daemon, monitor]]
 
 
 def _app(port: int) -> Program:

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from astraeus_pipeline.errors import AstraeusError, DatabaseError
 from astraeus_pipeline.monitoring.exporter import WarehouseCollector
 from astraeus_pipeline.settings import Settings
-from astraeus_pipeline.warehouse import embedded, migrate, operations
+from astraeus_pipeline.warehouse import embedded, operations
 from astraeus_pipeline.warehouse.engine import Database, open_database
 
 
@@ -95,6 +95,8 @@ def standing_database(settings: Settings) -> Database:
 
 def check_ready(settings: Settings) -> None:
     """Make sure that the database answers and is migrated. Raises: DatabaseError."""
+    from astraeus_pipeline.warehouse import migrate  # Alembic, which the app does without
+
     database = standing_database(settings)
     if not migrate.is_migrated(database):
         raise DatabaseError("The database is not migrated.", hint="Run `astraeus db migrate`.")

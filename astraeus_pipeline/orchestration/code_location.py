@@ -7,7 +7,7 @@ from typing import Final
 import dagster as dg
 
 from astraeus_pipeline.contracts.columns import Dataset
-from astraeus_pipeline.orchestration import discovery, schedules, sensors
+from astraeus_pipeline.orchestration import discovery, housekeeping, schedules, sensors
 from astraeus_pipeline.orchestration.alerting import alerts_check, alerts_sensor
 from astraeus_pipeline.orchestration.execution import chosen_executor
 from astraeus_pipeline.orchestration.forecasting import forecasting_asset
@@ -65,12 +65,14 @@ def build_definitions() -> dg.Definitions:
         jobs=[
             *jobs.values(),
             discovery.discover_accounts,
+            housekeeping.housekeeping_job,
             *([marts] if transformations else []),
             *([summaries] if transformations else []),
         ],
         schedules=[
             *(schedules.daily_schedule(*each, job) for each, job in jobs.items()),
             discovery.daily,
+            housekeeping.nightly,
             *([daily_summaries(summaries)] if transformations else []),
         ],
         sensors=[

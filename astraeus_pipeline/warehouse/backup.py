@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -175,8 +175,8 @@ def _is_building(conn: psycopg.Connection) -> bool:
     )
 
 
-def _one(conn: psycopg.Connection, query: str | sql.Composed, *parameters: object) -> str:
-    row = conn.execute(query, parameters).fetchone()  # type: ignore[arg-type] # literals of ours
+def _one(conn: psycopg.Connection, query: LiteralString | sql.Composed, *values: object) -> Any:
+    row = conn.execute(query, values).fetchone()
     if row is None:
         raise DatabaseError("PostgreSQL gave no answer.", hint="Run `astraeus doctor`.")
     return row[0]
