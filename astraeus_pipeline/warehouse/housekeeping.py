@@ -6,7 +6,7 @@ replaced, and the payloads that figures as of a past day are read from again, st
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -174,7 +174,7 @@ def clear_payloads(
     stored = payload_files.listed(store)
     kept = {uri for each in staying for uri in _parts(store, each, stored)}
     gone = {uri for each in going for uri in _parts(store, each, stored)} - kept
-    size = sum(stored[uri].bytes for uri in gone)
+    size = sum(stored[uri] for uri in gone)
     if not is_dry:
         payload_files.remove(store, sorted(gone))
     return Done("superseded payloads", retention.payload_days, len(gone), size)
@@ -192,9 +192,9 @@ def _manifests(conn: psycopg.Connection, days: int) -> tuple[set[str], set[str]]
     return {uri for uri, stays in rows if not stays}, {uri for uri, stays in rows if stays}
 
 
-def _parts(store: LandingStore, manifest: str, stored: object) -> Iterator[str]:
+def _parts(store: LandingStore, manifest: str, stored: Mapping[str, int]) -> Iterator[str]:
     """Yield a manifest and the parts that it lists, as far as they are stored."""
-    if manifest not in stored:  # type: ignore[operator] # a mapping by URI
+    if manifest not in stored:
         return
     yield manifest
     try:
@@ -203,7 +203,7 @@ def _parts(store: LandingStore, manifest: str, stored: object) -> Iterator[str]:
         raise LoadError(
             f"The manifest {manifest} cannot be read.", hint="Run `astraeus doctor`."
         ) from error
-    yield from (part.uri for part in parts if part.uri in stored)  # type: ignore[operator]
+    yield from (part.uri for part in parts if part.uri in stored)
 
 
 def make_months(conn: psycopg.Connection, today: date) -> int:

@@ -172,8 +172,7 @@ def test_payloads_go_only_if_asked_and_never_those_that_something_stands_from(
         )
 
     def stored(uri: str) -> bool:
-        files, base = landing.files
-        return bool(files.exists(f"{base}/{uri}"))
+        return landing.objects.exists(uri)
 
     assert "superseded payloads" not in house.keep()
     monkeypatch.setenv("ASTRAEUS_KEEP_PAYLOAD_DAYS", "365")

@@ -20,7 +20,7 @@ import pytest
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, RowCount
 from astraeus_pipeline.errors import ConfigError, LoadError, StoreError
-from astraeus_pipeline.warehouse import object_stores
+from astraeus_pipeline.warehouse import object_stores, payload_files
 from astraeus_pipeline.warehouse.landing import LandingStore
 from tests.fixtures.object_stores import S3, azurite, s3
 
@@ -174,3 +174,30 @@ def test_a_store_that_does_not_exist_or_knows_no_such_option_is_a_setting_to_men
 def test_an_unknown_scheme_is_a_plain_sentence() -> None:
     with pytest.raises(ConfigError, match="not supported"):
         LandingStore("ftp://host/folder")
+
+
+def test_a_store_is_copied_out_checked_brought_in_and_emptied_file_by_file(
+    store: LandingStore, tmp_path: Path
+) -> None:
+    part = store.put("whole.csv", [TEXT, b"end"], "csv")
+    zipped = store.put("whole.csv.gz", [gzip.compress(TEXT)], "csv.gz")
+    store.remember("s3://bills/whole.csv?etag=1", part)
+    found = payload_files.listed(store)
+    assert {part.uri, zipped.uri} < found.keys()
+    assert any(uri.startswith("sources/") for uri in found) and all(found.values())
+    out = tmp_path / "out"
+    payload_files.copy_out(store, found, out)
+    assert payload_files.altered(out, found) == []
+    for uri in (part.uri, zipped.uri):
+        (out / uri).write_bytes((out / uri).read_bytes()[:-9])
+    assert sorted(payload_files.altered(out, found)) == sorted([part.uri, zipped.uri])
+    payload_files.copy_out(store, found, out)
+    payload_files.remove(store, found)
+    assert payload_files.listed(store) == {}
+    with pytest.raises(LoadError):
+        payload_files.copy_out(store, [part.uri], out)
+    for _ in range(2):  # what is there is left alone
+        payload_files.copy_in(store, out, found)
+    assert payload_files.listed(store) == found
+    with store.open(part) as handle:
+        assert handle.read() == TEXT + b"end"
