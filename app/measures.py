@@ -8,12 +8,14 @@ from time import perf_counter
 from typing import Any, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
 from astraeus_pipeline import logs, traces
 
 _LOG = structlog.get_logger(__name__)
+# When a label was first seen tells nobody anything, and would be a series more for each.
+disable_created_metrics()
 # Of our own: Streamlit loads modules again when they change, and names are taken once only.
 REGISTRY: Final = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)

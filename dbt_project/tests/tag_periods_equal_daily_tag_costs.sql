@@ -1,4 +1,4 @@
-{{ config(meta={'dagster': {'ref': {'name': 'int_tag_costs'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'fct_tag_costs'}}}) }}
 -- The days, weeks and months just built are the daily costs by tags, to the last decimal; `all`, so
 -- that a row that stands twice is found, too.
 with

@@ -86,6 +86,8 @@ def test_facts_of_the_warehouse_are_told(database: Database, settings: Settings)
 
 
 def test_dashboard_and_alerts_name_only_what_is_there(settings: Settings) -> None:
+    with measures.query("marts"), measures.page("costs", "ann@example.org"):
+        pass  # as in a process that has drawn a page
     answers = TestClient(server.application(settings)).get("/metrics").text
     answers += server.exposed(measures.REGISTRY).body.decode()
     families = set(re.findall(r"^# TYPE (\S+)", answers, re.M))
