@@ -10,6 +10,7 @@ import streamlit as st
 KEY: Final = "thread"
 _QUESTION: Final = "chat_question"
 _DECISION: Final = "chat_decision"
+_UNASKED: Final = "chat_unasked"
 
 
 def here() -> UUID:
@@ -58,3 +59,19 @@ def decided() -> tuple[UUID, bool] | None:
     """Return whose approval was decided and how, once."""
     found: tuple[UUID, bool] | None = st.session_state.pop(_DECISION, None)
     return found
+
+
+def keep(question: str) -> None:
+    """Keep a question that was not asked, as the file that it came with was not read."""
+    st.session_state[_UNASKED] = (here(), question)
+
+
+def unasked() -> str | None:
+    """Return the question of the open thread that was kept, until another one is asked."""
+    thread, question = st.session_state.get(_UNASKED, (None, None))
+    return question if thread == here() else None
+
+
+def forget_unasked() -> None:
+    """Forget the question that was kept: something has been asked since."""
+    st.session_state.pop(_UNASKED, None)

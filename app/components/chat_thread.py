@@ -88,8 +88,10 @@ def _thread(
         st.caption("Threads that you began are on the left.")
     else:
         _starters(scope)
-    if desk is not None and messages and messages[-1].status == "failed":
-        _by_form(scope)
+    if desk is not None:
+        if messages and messages[-1].status == "failed":
+            _by_form(scope)
+        _unasked()
     return messages
 
 
@@ -100,6 +102,8 @@ def _go_on(scope: Scope, desk: Desk, here: UUID, messages: Sequence[Message], gi
     decided = chat_session.decided()
     if not asked and decided is None and file is None:
         return
+    chat_session.forget_unasked()
+    question = str(asked) if asked and file is not None else None
     try:
         # Asked anew: a role that was taken away does not ask once more.
         who = access.require("chat")
@@ -110,6 +114,8 @@ def _go_on(scope: Scope, desk: Desk, here: UUID, messages: Sequence[Message], gi
             _follow(running)
             asked = asked and attachment.with_question(str(asked), file.name, running)
             if not asked:
+                if question:
+                    chat_session.keep(question)
                 st.rerun()
         if decided is not None:
             [waiting] = [each for each in messages if each.id == decided[0]]
@@ -118,6 +124,8 @@ def _go_on(scope: Scope, desk: Desk, here: UUID, messages: Sequence[Message], gi
             _question(str(asked))
             running = desk.ask(who, here, str(asked), _context(scope))
     except AstraeusError as error:
+        if question:
+            chat_session.keep(question)
         st.error(formats.escaped(str(error)), icon=":material/error:")
         return
     st.query_params[chat_session.KEY] = str(here)
@@ -212,6 +220,19 @@ def _by_form(scope: Scope) -> None:
     """Offer the tools, which need no model, where one has failed."""
     with st.expander("The same figures by form, without a model", icon=":material/list_alt:"):
         tool_form.draw(scope)
+
+
+def _unasked() -> None:
+    """Offer what was typed beside a file that could not be read."""
+    if question := chat_session.unasked():
+        st.caption("Not asked, as the file was not read. Without the file:")
+        st.button(
+            formats.escaped(question),
+            key="unasked",
+            icon=":material/chat:",
+            on_click=chat_session.ask,
+            args=(question,),
+        )
 
 
 def _starters(scope: Scope) -> None:

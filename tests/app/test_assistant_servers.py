@@ -15,11 +15,11 @@ from structlog.testing import capture_logs
 
 from app.assistant.servers import protocol, visits
 from app.assistant.servers.__main__ import main
-from app.assistant.tools.contract import READ, Scope, ToolSpec, acting
+from app.assistant.tools.contract import READ, SCOPES, Scope, Server, ToolSpec, acting
 from app.assistant.tools.registry import TOOLS, of_server
 from app.auth import store
 from astraeus_pipeline.contracts.people import Grant
-from astraeus_pipeline.errors import ConfigError, ForbiddenError
+from astraeus_pipeline.errors import AstraeusError, ConfigError, ForbiddenError
 from astraeus_pipeline.warehouse import users
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import DAYS, sign_in, user_of
@@ -102,6 +102,34 @@ def test_a_client_over_stdio_gets_what_the_tools_say(marts: Database) -> None:
         ("list_metrics", noted[-1][1], False),
     ]
     assert left == (0,)
+
+
+@pytest.mark.parametrize("server", ["llm_analytics", "cloud_sync"])
+def test_every_tool_of_the_other_servers_says_the_same_over_stdio(
+    marts: Database, server: Server
+) -> None:
+    sign_in(marts, f"chief-{server}", "admin")
+    scopes = " ".join(sorted(SCOPES))
+    who = {"ASTRAEUS_USER": f"chief-{server}@example.org", "ASTRAEUS_MCP_SCOPES": scopes}
+    command = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "astraeus_pipeline.cli", "mcp", server],
+        env={**os.environ, **who},
+        cwd="/",
+    )
+    asked = {name: GIVEN.get(name, {}) for name in of_server(server)}
+
+    async def talk() -> dict[str, Any]:
+        async with Client(command, read_timeout_seconds=60) as client:
+            return {name: await client.call_tool(name, given) for name, given in asked.items()}
+
+    for name, answer in anyio.run(talk).items():
+        try:
+            expected = directly(f"chief-{server}", name, asked[name], scopes)
+        except AstraeusError as error:
+            assert answer.is_error and answer.content[0].text == str(error), name
+        else:
+            assert answer.structured_content == expected, name
 
 
 def test_who_is_not_known_or_no_longer_there_gets_nothing(

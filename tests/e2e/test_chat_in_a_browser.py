@@ -126,6 +126,19 @@ def test_a_file_is_dropped_and_held_against_the_bill(address: str, month: str) -
         page.get_by_text("not checked").first.wait_for()
         assert page.get_by_role("cell", name=f"{asked:,.2f}").count() == 2
         assert violations(page) == []
+        # What was typed beside a file that cannot be read is kept, to be asked without it.
+        page.get_by_test_id("stChatInput").locator("input[type=file]").set_input_files(
+            {"name": "torn.xlsx", "mimeType": "application/octet-stream", "buffer": b"torn"}
+        )
+        page.get_by_text("torn.xlsx").wait_for()
+        page.get_by_test_id("stChatInputTextArea").fill(ASKED)
+        page.get_by_test_id("stChatInputSubmitButton").click()
+        kept = page.get_by_role("button", name=ASKED)
+        kept.and_(page.locator(".st-key-unasked button")).wait_for()
+        kept.click()
+        page.get_by_text("Costs: 11 rows").wait_for()
+        opened.settle()
+        assert page.locator(".st-key-unasked").count() == 0
 
 
 def test_a_question_its_steps_its_figures_stop_and_reload(address: str, month: str) -> None:
