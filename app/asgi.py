@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 import streamlit
 from starlette.middleware import Middleware
 from starlette.routing import Mount
+from streamlit import config
 
 # Streamlit puts this file's folder on the path; absolute imports want the one above.
 FOLDER = Path(__file__).resolve().parent
 if str(FOLDER.parent) not in sys.path:
     sys.path.insert(0, str(FOLDER.parent))
-
-from streamlit import config  # noqa: E402 - after the path is right
 
 from app.auth import headers  # noqa: E402 - after the path is right
 from app.auth.gate import SessionGate  # noqa: E402 - after the path is right

@@ -57,7 +57,7 @@ def _measured(event: str, into: Histogram, told: dict[str, Any], label: str) -> 
     try:
         with traces.span(event, label=label):
             yield
-    except Exception:
+    except Exception:  # noted as failed, and goes on to who asked
         outcome = "failed"
         raise
     finally:  # a page that is drawn anew half way ends here, too

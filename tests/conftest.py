@@ -104,7 +104,7 @@ def made_once(
             database = _create(server, f"astraeus_{name}_{secrets.token_hex(4)}", original)
             try:
                 fill(database)
-            except BaseException:
+            except BaseException:  # also Ctrl-C: half a database must not be found by the next
                 with server.connect("admin", autocommit=True) as conn:
                     _drop(conn, str(database.admin_url.database))
                 raise

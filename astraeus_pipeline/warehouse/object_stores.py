@@ -188,7 +188,7 @@ class _S3:
             if info.size != file.stat().st_size:
                 raise StoreError(f"S3 took {info.size} bytes of {file.stat().st_size}.")
             self._fs.move(arriving, f"{self._base}/{name}")
-        except BaseException:
+        except BaseException:  # also of a run that is ended: nothing half stays under `incoming/`
             with suppress(OSError):
                 self._fs.delete_file(arriving)
             raise
