@@ -101,6 +101,28 @@ def _database(settings: Settings) -> str:
     return f"PostgreSQL {version} at {database.where}, migrated"
 
 
+def _tls(settings: Settings) -> str:
+    from astraeus_pipeline.warehouse import tls
+    from astraeus_pipeline.warehouse.engine import open_database
+
+    database = open_database(settings)
+    with database.connect("admin") as conn:
+        is_encrypted = bool(conn.pgconn.ssl_in_use)
+    standing = tls.standing(database.admin_url, is_encrypted=is_encrypted)
+    if standing == "plain":
+        raise ConfigError(
+            f"{database.where} is spoken to without TLS: who sits between reads every bill.",
+            hint="Write ?sslmode=verify-full&sslrootcert=FILE behind ASTRAEUS_DATABASE_URL; or"
+            " ?sslmode=disable, where the network itself is trusted.",
+        )
+    return {
+        "local": "not needed, as it is on this machine",
+        "declined": "declined by sslmode=disable",
+        "unverified": "used, but whose certificate it is is not checked: sslmode=verify-full does",
+        "verified": "used, and the server's certificate and name are checked",
+    }[standing]
+
+
 def _keys(settings: Settings) -> str:
     from astraeus_pipeline.accounts.sealing import KeyRing, key_file
 
@@ -217,6 +239,7 @@ _CHECKS: dict[str, Check] = {
     "packages": _lock,
     "home": _home,
     "database": _database,
+    "database TLS": _tls,
     "key ring": _keys,
     "landing store": _landing,
     "dbt project": _manifest,

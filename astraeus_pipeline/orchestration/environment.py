@@ -10,6 +10,7 @@ from typing import Final
 
 from astraeus_pipeline.orchestration import manifest
 from astraeus_pipeline.settings import PROJECT_ROOT, Settings
+from astraeus_pipeline.warehouse import tls
 from astraeus_pipeline.warehouse.engine import Database
 
 # Arrow's usual pool keeps far more than it uses, and glibc an arena for each thread: with these a
@@ -53,6 +54,7 @@ def child_environment(settings: Settings, database: Database) -> dict[str, str]:
         "ASTRAEUS_DBT_USER": dbt.username or "",
         "ASTRAEUS_DBT_PASSWORD": str(dbt.password or ""),
         "ASTRAEUS_DBT_DBNAME": dbt.database or "",
+        **{f"ASTRAEUS_DBT_{name.upper()}": value for name, value in tls.options(dbt).items()},
         # Not asked of the terminal of whoever starts us.
         "PYTHONUNBUFFERED": "1",
         **ALLOCATORS,

@@ -80,7 +80,7 @@ def dump(database: Database, folder: Path, jobs: int, say: Say) -> tuple[Databas
         conn.execute("set idle_in_transaction_session_timeout = 0")
         conn.execute(sql.SQL("set application_name = {}").format(sql.Literal(operations.BACKUP)))
         server = conn.info.server_version // 10_000
-        tool = pg_tools.find("pg_dump", server)
+        tool = pg_tools.find("pg_dump", server, database)
         snapshot = _one(conn, "select pg_export_snapshot()")
         say(f"Dumping {database.where} (PostgreSQL {server}) with {tool}, {jobs} at a time.")
         pg_tools.run(

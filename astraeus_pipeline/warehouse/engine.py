@@ -17,7 +17,7 @@ import sqlalchemy
 
 from astraeus_pipeline.errors import ConfigError, DatabaseError
 from astraeus_pipeline.settings import Settings
-from astraeus_pipeline.warehouse import embedded
+from astraeus_pipeline.warehouse import embedded, tls
 
 # The reader sees the rows of the session that it names; the operator those of all, for commands
 # and checks.
@@ -82,7 +82,8 @@ class Database:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else "no answer"
         return DatabaseError(
             f"PostgreSQL at {self.where} refused a connection as {role}: {reason}",
-            hint="Run `astraeus doctor`; `astraeus db migrate` sets up roles and passwords.",
+            hint=tls.hint(str(error))
+            or "Run `astraeus doctor`; `astraeus db migrate` sets up roles and passwords.",
         )
 
 

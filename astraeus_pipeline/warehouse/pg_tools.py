@@ -13,22 +13,32 @@ from typing import Final, Literal
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from astraeus_pipeline.errors import DatabaseError
-from astraeus_pipeline.warehouse import embedded
+from astraeus_pipeline.warehouse import embedded, tls
 from astraeus_pipeline.warehouse.engine import Database
 
 Tool = Literal["pg_dump", "pg_restore"]
 _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
-def find(tool: Tool, least: int) -> Path:
+def find(tool: Tool, least: int, database: Database) -> Path:
     """Return a tool of PostgreSQL `least` or later: it reads servers and dumps up to its own.
 
-    Raises: DatabaseError where neither the wheel nor the PATH has one.
+    The wheel's tools speak no TLS: to a server elsewhere they would send the bill in plain text.
+    Raises: DatabaseError where neither the wheel nor the PATH has one that will do.
     """
     found = {path: _major(path) for path in _candidates(tool)}
-    for path, major in found.items():
-        if major is not None and major >= least:
-            return path
+    fit = [path for path, major in found.items() if major is not None and major >= least]
+    if tls.is_wanted(database.admin_url):
+        speaking = [path for path in fit if _speaks_tls(path)]
+        if fit and not speaking:
+            raise DatabaseError(
+                f"{database.where} is to be spoken to over TLS, which {fit[0]} cannot.",
+                hint=f"Install Debian's or PostgreSQL's own client tools of {least} or later and"
+                " put them on the PATH; or say sslmode=disable in ASTRAEUS_DATABASE_URL.",
+            )
+        fit = speaking
+    if fit:
+        return fit[0]
     known = ", ".join(f"{path} is {major}" for path, major in found.items()) or "there is none"
     raise DatabaseError(
         f"{tool} of PostgreSQL {least} or later is needed; {known}.",
@@ -81,6 +91,31 @@ def _major(path: Path) -> int | None:
         return None
     match = _VERSION.search(told.stdout)
     return int(match[1]) if match else None
+
+
+def _speaks_tls(path: Path) -> bool:
+    """Whether the tools beside this one were built with TLS: without, they refuse the mere wish.
+
+    pg_dump is asked, as pg_restore looks at its file first.
+    """
+    try:
+        told = subprocess.run(  # noqa: S603 - asked of a folder where no server is
+            [
+                str(path.with_name("pg_dump")),
+                "--no-password",
+                "--dbname",
+                f"host={os.devnull} sslmode=require",
+            ],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=10,
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return "not compiled in" not in told.stderr
 
 
 def _last_words(lines: Sequence[str]) -> str:

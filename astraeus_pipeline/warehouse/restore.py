@@ -59,7 +59,7 @@ def check_target(database: Database, manifest: Manifest) -> None:
 
     Raises: ConfigError, DatabaseError.
     """
-    pg_tools.find("pg_restore", manifest.database.tool)
+    pg_tools.find("pg_restore", manifest.database.tool, database)
     with database.connect("admin", autocommit=True) as conn:
         server = conn.info.server_version // 10_000
         if server < manifest.database.server:
@@ -93,7 +93,7 @@ def load_dump(database: Database, folder: Path, manifest: Manifest, jobs: int, s
             conn.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
     migrate.create_roles(database)
     say(f"Restoring {manifest.database.name} into {database.where}, {jobs} at a time.")
-    tool = pg_tools.find("pg_restore", manifest.database.tool)
+    tool = pg_tools.find("pg_restore", manifest.database.tool, database)
     pg_tools.run(tool, database, "--exit-on-error", f"--jobs={jobs}", str(folder / DUMP))
     with database.connect("admin", autocommit=True) as conn:
         _hold_against(row_counts(conn), manifest.database.rows)
