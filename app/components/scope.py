@@ -24,6 +24,7 @@ class Scope:
     accounts: tuple[str, ...]
     first_day: date | None
     through: date
+    final_through: date | None
     known: tuple[dict[str, Any], ...]
 
     @property
@@ -82,6 +83,7 @@ def draw() -> Scope | None:
         tuple(names),
         min((row["first_day"] for row in chosen if row["first_day"]), default=None),
         periods.through(chosen),
+        periods.final_through(chosen),
         tuple(accounts),
     )
 

@@ -87,8 +87,9 @@ DIMENSIONS: Final = {
 }
 # One row per account whatever its versions are, so that a join can never multiply money.
 ACCOUNTS: Final = (
-    "(select account_id, min(provider) as provider, min(account_name) as account_name"
-    " from marts.dim_accounts where is_current group by 1) as accounts"
+    "(select account_id, min(provider) as provider, min(account_name) as account_name,"
+    " min(final_through) as final_through from marts.dim_accounts where is_current group by 1)"
+    " as accounts"
 )
 _NAMED: Final = f" left join {ACCOUNTS} on accounts.account_id = costs.account_id"
 SOURCE: Final = f"marts.fct_daily_costs as costs{_NAMED}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Final
 
 from app.queries import rollups
@@ -44,6 +45,8 @@ class CostQuery:
     tag: Tag | None = None
     # The groups to tell apart, where not all: the rest is summed as OTHER.
     named: tuple[str, ...] = ()
+    # Through this day all is final, whether or not the provider marks its charges so.
+    final_through: date | None = None
 
     @property
     def source(self) -> Source:
@@ -92,7 +95,8 @@ def compile_costs(query: CostQuery) -> Statement:
     """Return the statement of a cost query.
 
     Columns out: `period` if there is a grain, a column per dimension key, `cost` (numeric),
-    `open_cost` (the part that is not final), `is_final`.
+    `open_cost` (the part that is not final), `is_final`: by the provider's mark, or because all
+    days through `final_through` are.
     Raises: KeyError for a dimension or metric that the catalogue does not have, ConfigError for
     dimensions that no mart has together.
     """
@@ -133,12 +137,13 @@ def _with_months(query: CostQuery, by_day: Statement) -> Statement | None:
     if query.source != "daily":
         return None
     parameters: dict[str, Any] = {"currency": query.currency}
-    costs = rollups.with_months(query.days, query.grain, parameters)
+    costs = rollups.with_months(query.days, query.grain, parameters, query.final_through)
     if costs is None:
         return None
     conditions = ["costs.billing_currency = :currency", *conditions_of(query.filters, parameters)]
     groups = _groups(query, parameters, GRAINS)
-    statement = _summed(query, _joined(costs, _asked(query)), conditions, groups, parameters)
+    source = _joined(costs, _asked(query))
+    statement = _summed(query, source, conditions, groups, parameters)
     return replace(statement, by_day=by_day)
 
 
@@ -153,13 +158,14 @@ def _rolled(query: CostQuery, dimension: str | None, table: str) -> Statement:
         )
 
     conditions = [
-        rollups.condition(query.days, query.grain, dimension, parameters),
+        rollups.condition(query.days, query.grain, dimension, parameters, query.final_through),
         "costs.billing_currency = :currency",
         *conditions_of(tuple(each for each in query.filters if each[0] != "tag"), parameters, kept),
         *_of_tag(query, parameters),
     ]
     groups = _groups(query, parameters, rollups.PERIODS, column_of)
-    return _summed(query, _source(table, _asked(query)), conditions, groups, parameters)
+    source = _source(table, _asked(query))
+    return _summed(query, source, conditions, groups, parameters, day="costs.period_start")
 
 
 def _asked(query: CostQuery) -> frozenset[str]:
@@ -184,13 +190,18 @@ def _summed(
     groups: Sequence[tuple[str, str]],
     parameters: dict[str, Any],
     more: Sequence[str] = (),
+    day: str = "costs.usage_date",
 ) -> Statement:
     cost = f"costs.{METRICS[query.basis].column}"
+    is_final = "costs.is_final"
+    if query.final_through is not None:
+        parameters["final_through"] = query.final_through
+        is_final = f"(costs.is_final or {day} <= :final_through)"
     select = [
         *(f"{expression} as {alias}" for alias, expression in groups),
         f"sum({cost}) as cost",
-        f"coalesce(sum({cost}) filter (where not costs.is_final), 0) as open_cost",
-        "bool_and(costs.is_final) as is_final",
+        f"coalesce(sum({cost}) filter (where not {is_final}), 0) as open_cost",
+        f"bool_and({is_final}) as is_final",
         *more,
     ]
     # Every name below is the catalogue's, every value is bound.

@@ -74,6 +74,16 @@ def through(accounts: Sequence[Mapping[str, Any]]) -> date:
     return min(each for each in ends if (newest - each).days <= 7)
 
 
+def final_through(accounts: Sequence[Mapping[str, Any]]) -> date | None:
+    """Return the day through which all days of all these accounts are final; None if one has none.
+
+    By the states of days: some providers call nothing final, their months are once they have closed
+    and been read again.
+    """
+    ends = [row["final_through"] for row in accounts]
+    return min(ends) if ends and None not in ends else None
+
+
 def steps(days: DayRange, grain: Grain) -> list[date]:
     """Return the first days of all periods of a grain that the range touches, as SQL cuts them."""
     if grain == "month":

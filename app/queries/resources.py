@@ -197,13 +197,15 @@ def compile_costs_of(query: ResourceQuery, account_id: str, resource_id: str) ->
     Columns out: `period` (day), `service`, `cost`, `open_cost` (what is not final), `is_final`.
     """
     column = METRICS[query.basis].column
+    is_final = "(costs.is_final or costs.usage_date <= accounts.final_through)"
     sql = (
         "select costs.usage_date as period, costs.service_name as service,"  # noqa: S608 - names of the catalogue
         f" sum(costs.{column}) as cost,"
-        f" coalesce(sum(costs.{column}) filter (where not costs.is_final), 0) as open_cost,"
-        " bool_and(costs.is_final) as is_final"
+        f" coalesce(sum(costs.{column}) filter (where {is_final} is not true), 0) as open_cost,"
+        f" bool_and({is_final} is true) as is_final"
         " from marts.dim_resources as resources"
         f" inner join marts.fct_daily_resource_costs as costs on {_SAME}"
+        f" left join {ACCOUNTS} on accounts.account_id = costs.account_id"
         " where resources.account_id = :account_id and resources.resource_id = :resource_id"
         " and costs.usage_date between :first and :last and costs.billing_currency = :currency"
         " group by 1, 2 order by 1, 2"

@@ -11,7 +11,7 @@ months from fct_monthly_costs, which has them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
 from typing import Any, Final, Literal
 
@@ -30,6 +30,7 @@ MONTHS: Final = "marts.fct_monthly_costs"
 OF_TAGS: Final = "marts.fct_tag_costs"
 OF_BEARERS: Final = "marts.fct_team_costs"
 _BEARERS: Final = frozenset({"team", "cost_center", "environment"})
+_DAY: Final = timedelta(days=1)
 _COLUMNS: Final = (
     "account_id, sub_account_id, service_category, service_name, region_id, charge_category,"
     " billing_currency, is_final, list_cost, contracted_cost, effective_cost, billed_cost"
@@ -78,33 +79,61 @@ def columns_of(dimension: str | None) -> Callable[[str, str], str]:
 
 
 def condition(
-    days: DayRange, grain: Grain | None, dimension: str | None, parameters: dict[str, Any]
+    days: DayRange,
+    grain: Grain | None,
+    dimension: str | None,
+    parameters: dict[str, Any],
+    final_through: date | None = None,
 ) -> str:
     """Return the condition over `costs` of the rows that make up the days; bind its values.
 
-    `dimension` is None for sums that have each cost but once per grain.
+    `dimension` is None for sums that have each cost but once per grain. No row has days on either
+    side of `final_through`.
     """
-    condition = _of_periods(days, grain, parameters)
+    rows = [
+        f"(costs.grain = '{unit}' and costs.period_start{between})"
+        for unit, between in _bound(days, grain, parameters, final_through)
+    ]
+    condition = rows[0] if len(rows) == 1 else f"({' or '.join(rows)})"
     if dimension is None:
         return condition
     parameters["dimension"] = dimension
     return f"costs.dimension = :dimension and {condition}"
 
 
-def _of_periods(days: DayRange, grain: Grain | None, parameters: dict[str, Any]) -> str:
-    unit, whole = whole_periods(days, grain)
-    if whole is None:
-        parameters |= {"first": days.first, "last": days.last}
-        return _rows("day", "first", "last")
-    parameters |= {"from_whole": whole.first, "to_whole": whole.last}
-    parts = [_rows(unit, "from_whole", "to_whole")]
-    if days.first < whole.first:
-        parameters |= {"first": days.first, "before": whole.first - timedelta(days=1)}
-        parts.append(_rows("day", "first", "before"))
-    if whole.last < days.last:
-        parameters |= {"after": whole.last + timedelta(days=1), "last": days.last}
-        parts.append(_rows("day", "after", "last"))
-    return parts[0] if len(parts) == 1 else f"({' or '.join(parts)})"
+def _bound(
+    days: DayRange, grain: Grain | None, parameters: dict[str, Any], final_through: date | None
+) -> list[tuple[Grain, str]]:
+    bound: list[tuple[Grain, str]] = []
+    for number, (unit, span) in enumerate(_spans(days, grain, final_through), start=1):
+        first, last = f"first_{number}", f"last_{number}"
+        parameters |= {first: span.first, last: span.last}
+        bound.append((unit, f" between :{first} and :{last}"))
+    return bound
+
+
+def _spans(
+    days: DayRange, grain: Grain | None, final_through: date | None
+) -> Iterator[tuple[Grain, DayRange]]:
+    """Yield the days that whole weeks or months make up, and those that stand by themselves."""
+    for part in _cut(days, None if grain == "day" else final_through):
+        unit, whole = whole_periods(part, grain)
+        if whole is None:
+            yield "day", part
+            continue
+        yield unit, whole
+        if part.first < whole.first:
+            yield "day", DayRange(part.first, whole.first - _DAY)
+        if whole.last < part.last:
+            yield "day", DayRange(whole.last + _DAY, part.last)
+
+
+def _cut(days: DayRange, after: date | None) -> Iterator[DayRange]:
+    if after is None or not days.first <= after < days.last:
+        yield days
+        return
+    yield DayRange(days.first, after)
+    yield DayRange(after + _DAY, days.last)
 
 
 def whole_periods(
@@ -122,41 +151,28 @@ def whole_periods(
         last = days.last - timedelta(days=(days.last.weekday() + 1) % 7)
     else:
         month = DayRange.of_month(days.first)
-        first = days.first if days.first == month.first else _day_after(month)
+        first = days.first if days.first == month.first else month.last + _DAY
         end = DayRange.of_month(days.last)
         last = days.last if days.last == end.last else end.first - timedelta(days=1)
     return unit, DayRange(first, last) if first <= last else None
 
 
-def _day_after(days: DayRange) -> date:
-    return days.last + timedelta(days=1)
-
-
-def _rows(grain: Grain, first: str, last: str) -> str:
-    return f"(costs.grain = '{grain}' and costs.period_start between :{first} and :{last})"
-
-
-def with_months(days: DayRange, grain: Grain | None, parameters: dict[str, Any]) -> str | None:
+def with_months(
+    days: DayRange, grain: Grain | None, parameters: dict[str, Any], final_through: date | None
+) -> str | None:
     """Return the rows of these days as `costs`: whole months as such, the days around as they are.
 
     With the columns of the daily costs that questions need, `usage_date` of a month being its first
-    day; binds the days. None where there is no whole month, or weeks or days are to be told apart.
+    day; binds the days. No row has days on either side of `final_through`. None where there is no
+    whole month, or weeks or days are to be told apart.
     """
-    unit, whole = whole_periods(days, grain)
-    if whole is None or unit != "month":
+    bound = [] if grain == "week" else _bound(days, grain, parameters, final_through)
+    if not any(unit == "month" for unit, _ in bound):
         return None
-    parameters |= {"from_whole": whole.first, "to_whole": whole.last}
-    between = " between :from_whole and :to_whole"
-    parts = [f"select month as usage_date, {_COLUMNS} from {MONTHS} where month{between}"]  # noqa: S608 - names of this module
-    around = []
-    if days.first < whole.first:
-        parameters |= {"first": days.first, "before": whole.first - timedelta(days=1)}
-        around.append("usage_date between :first and :before")
-    if whole.last < days.last:
-        parameters |= {"after": whole.last + timedelta(days=1), "last": days.last}
-        around.append("usage_date between :after and :last")
-    parts += [
-        f"select usage_date, {_COLUMNS} from marts.fct_daily_costs where {each}"  # noqa: S608 - names of this module
-        for each in around
+    parts = [
+        f"select month as usage_date, {_COLUMNS} from {MONTHS} where month{between}"  # noqa: S608 - names of this module
+        if unit == "month"
+        else f"select usage_date, {_COLUMNS} from marts.fct_daily_costs where usage_date{between}"  # noqa: S608 - names of this module
+        for unit, between in bound
     ]
     return f"({' union all '.join(parts)}) as costs"

@@ -99,7 +99,15 @@ def _controls(scope: Scope) -> Choice:
         tag, of_tag = filters.tagged(scope.currency, dimension.key)
         borne = filters.borne(scope.currency, dimension.key)
         wanted = (*filters.more(scope), *borne, *of_tag)
-        query = CostQuery(days, scope.currency, scope.basis, (dimension.key,), None, wanted, tag)
+        query = CostQuery(
+            days,
+            scope.currency,
+            scope.basis,
+            (dimension.key,),
+            filters=wanted,
+            tag=tag,
+            final_through=scope.final_through,
+        )
         links.share(days)
         if can_follow(query):
             links.trace(days, wanted, tag=tag.key if tag else None)

@@ -188,7 +188,13 @@ def _asked(
 ) -> list[dict[str, Any]]:
     """Ask for costs in the page's scope; no row where nothing was charged."""
     query = CostQuery(
-        days, current.currency, current.basis, group_by, "day" if by_day else None, current.filters
+        days,
+        current.currency,
+        current.basis,
+        group_by,
+        "day" if by_day else None,
+        current.filters,
+        final_through=current.final_through,
     )
     return [row for row in ask(compile_costs(query)) if row["cost"] is not None]
 

@@ -65,7 +65,14 @@ def _query(scope: Scope) -> CostQuery:
             icon=":material/arrow_back:",
             query_params=links.to_slice(days, wanted, tag=tag.key if tag else None),
         )
-    return CostQuery(days, scope.currency, scope.basis, filters=wanted, tag=tag)
+    return CostQuery(
+        days,
+        scope.currency,
+        scope.basis,
+        filters=wanted,
+        tag=tag,
+        final_through=scope.final_through,
+    )
 
 
 if (scope_now := st.session_state.get("scope")) is not None:

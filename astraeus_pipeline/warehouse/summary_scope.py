@@ -34,15 +34,11 @@ _COLUMNS: Final = {
     "list": "list_cost",
     "contracted": "contracted_cost",
 }
-# Parts of a split carry no mark: an account's day is open for a team while any charge of it is.
-_FINALITY: Final = """
-    left join (
-        select account_id, usage_date, bool_and(is_final) as is_final
-        from marts.fct_daily_costs
-        where usage_date between %(first)s and %(last)s
-        group by account_id, usage_date
-    ) as finality
-        on finality.account_id = costs.account_id and finality.usage_date = costs.usage_date
+# Days that are final as a whole: of providers that mark no charge, once their month has closed.
+_FINAL_DAYS: Final = """
+    left join marts.fct_freshness as final_days
+        on final_days.account_id = costs.account_id and final_days.usage_date = costs.usage_date
+        and final_days.dataset = 'costs' and final_days.state in ('final', 'invoiced')
 """
 # Whose costs may be in scope. Of those, active ones are waited for: a new account only for what
 # came after it was added, unless older days have come.
@@ -98,13 +94,15 @@ def costs_of(scope: Scope, *, in_any_currency: bool = False) -> str:
         *(f"{DIMENSIONS[key]} = any(%(only_{key})s)" for key in scope.filters),
     ]
     table = "fct_daily_costs" if scope.team is None else "fct_daily_allocated_costs"
-    final = "costs.is_final" if scope.team is None else "coalesce(finality.is_final, false)"
+    final = "final_days.usage_date is not null"
+    if scope.team is None:  # parts of a split carry no mark
+        final = f"(costs.is_final or {final})"
     return (
         "select costs.account_id, costs.service_name, costs.usage_date, costs.billing_currency,"  # noqa: S608 - names of ours
         f" costs.{_COLUMNS[scope.cost_type]} as cost, {final} as is_final"
         f" from marts.{table} as costs"
         " left join app.accounts as accounts on accounts.slug = costs.account_id"
-        f"{'' if scope.team is None else _FINALITY}"
+        f"{_FINAL_DAYS}"
         f" where {' and '.join(['{days}', *conditions])}"
     )
 

@@ -110,6 +110,30 @@ def test_card_table_footer_export_and_sql_agree(marts: Database) -> None:
     )
 
 
+def test_days_are_final_through_a_day_though_no_charge_is_marked(marts: Database) -> None:
+    days = periods.period("30 days", THROUGH)
+    update = "update marts.dim_accounts set final_through = %s where account_id = 'acme'"
+    said = []
+    with marts.connect("dbt", autocommit=True) as conn:
+        [before] = conn.execute(
+            "select final_through from marts.dim_accounts where account_id = 'acme'"
+        ).fetchall()
+        try:
+            for final_through in (None, days.last - timedelta(days=9), days.last):
+                conn.execute(update, [final_through])
+                forget()
+                at = run("costs", account="acme", period="30 days")
+                said.append(metric(at, "Not final yet"))
+                dates = [f"{days.first}", f"{days.last}"]
+                trace = run("trace", account="acme", of_account="acme", of_dates=dates)
+                assert metric(trace, "Not final yet") == said[-1]
+        finally:
+            conn.execute(update, before)
+            forget()
+    least, part, none = (Decimal(each.removesuffix("%")) for each in reversed(said))
+    assert least == 0 < part < none
+
+
 def test_filters_come_from_the_url(marts: Database) -> None:
     at = run("costs", ccy="EUR", basis="List")
     assert not at.exception

@@ -7,6 +7,7 @@ import re
 import zipfile
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import get_args
 
 import pytest
 
@@ -137,6 +138,31 @@ def test_versions_of_an_account_do_not_multiply_money(marts: Database) -> None:
             conn.execute("truncate marts.dim_accounts")
             conn.execute("insert into marts.dim_accounts table marts.kept")
             conn.execute("drop table marts.kept")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("group_by", [(), ("account",), ("region", "service")])
+def test_what_is_final_by_its_day_is_not_open_whatever_its_charges_say(
+    marts: Database, group_by: tuple[str, ...]
+) -> None:
+    days = ask(compile_costs(CostQuery(DAYS, "USD", grain="day")))
+    opened = [row["period"] for row in days if row["open_cost"]]
+    for through in (opened[0], opened[len(opened) // 2], opened[-1]):
+        later = tables.open_cost(row for row in days if row["period"] > through)
+        assert later != tables.open_cost(days)
+        for grain in (None, *get_args(Grain)):
+            query = CostQuery(DAYS, "USD", "billed", group_by, grain, final_through=through)
+            rows = ask(compile_costs(query))
+            assert tables.open_cost(rows) == later
+            assert all(row["is_final"] for row in rows) == (later == 0)
+
+
+def test_all_days_are_final_through_the_day_of_the_account_that_is_so_least() -> None:
+    ends = [date(2026, 9, 30), date(2026, 10, 31)]
+    rows = [{"final_through": end} for end in ends]
+    assert periods.final_through(rows) == ends[0]
+    assert periods.final_through([*rows, {"final_through": None}]) is None
+    assert periods.final_through([]) is None
 
 
 @pytest.mark.integration

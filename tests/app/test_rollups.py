@@ -52,6 +52,7 @@ queries = st.builds(
     st.lists(st.sampled_from(DAILY), max_size=2, unique=True).map(tuple),
     st.sampled_from(GRAINS),
     st.lists(wanted, max_size=2, unique_by=lambda each: each[0]).map(tuple),
+    final_through=st.none() | st.integers(-5, 160).map(lambda n: DAYS.first + timedelta(days=n)),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -140,6 +140,7 @@ class Standing:
     accounts: frozenset[str]
     reconciliation: Any = None
     notes: tuple[str, ...] = ()
+    final_through: date | None = None
 
     def covered(self, days: DayRange) -> int:
         """Return how many of the days have been delivered."""
@@ -164,6 +165,7 @@ def reach(asking: Asking, filters: Filters = ()) -> Standing:
         periods.through(chosen) if chosen else None,
         min((row["first_day"] for row in chosen if row["first_day"]), default=None),
         frozenset(row["account_id"] for row in chosen),
+        final_through=periods.final_through(chosen),
     )
 
 
@@ -181,7 +183,7 @@ def standing(asking: Asking, of: Standing, days: DayRange, currencies: Sequence[
         notes.append(f"There are no costs before {of.first_day}.")
     if asking.who.is_by_team:
         # Deliveries and checks are of accounts, and not theirs to see.
-        return Standing(of.through, of.first_day, of.accounts, None, tuple(notes))
+        return replace(of, notes=tuple(notes))
     for row in _within(asking.look_up(listings.HELD_BACK), of, days):
         what = "missing" if row["state"] == "gap" else row["state"]
         notes.append(
@@ -204,7 +206,7 @@ def standing(asking: Asking, of: Standing, days: DayRange, currencies: Sequence[
         for row in residuals
     ]
     state = "residuals open" if residuals else "no residual open"
-    return Standing(of.through, of.first_day, of.accounts, state, tuple(notes))
+    return replace(of, reconciliation=state, notes=tuple(notes))
 
 
 def _within(rows: Sequence[Row], of: Standing, days: DayRange) -> list[Row]:

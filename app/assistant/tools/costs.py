@@ -91,7 +91,16 @@ def get_costs(
     unit: dict[str, str] = {}
     told_open: list[str] = []
     for each in currencies:
-        query = CostQuery(days, each, bases[0], keys, grain, wanted, tag)
+        query = CostQuery(
+            days,
+            each,
+            bases[0],
+            keys,
+            grain,
+            wanted,
+            tag,
+            final_through=known.final_through,
+        )
         part = _costs(asking, query, bases, compared)
         rows += part.rows
         totals |= part.totals
