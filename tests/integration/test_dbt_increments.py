@@ -316,6 +316,19 @@ def test_states_move_by_calendar_and_ledger_as_a_rebuild_says(marts: Warehouse) 
     assert moved(marts, seventh) == {}
 
 
+def test_a_month_first_read_when_nothing_reads_it_again_is_final(marts: Warehouse) -> None:
+    days = DayRange(date(2026, 9, 30), date(2026, 9, 30))
+    bill_openai(marts, days)
+    for read, state in (("2026-10-31 23:59+00", "estimated"), ("2026-11-01 00:00+00", "final")):
+        with marts.database.connect("loader", autocommit=True) as conn:
+            conn.execute(
+                "update raw.partitions set seen_at = %s, changed_at = %s where account_id = 'llm'",
+                [read, read],
+            )
+        marts.build("--select", "+fct_freshness", today=date(2026, 11, 2))
+        assert states(marts)["llm", days.first][0] == state
+
+
 def test_an_inventory_waits_until_a_whole_build_has_read_it(marts: Warehouse) -> None:
     def waiting() -> int:
         with marts.database.connect("dbt") as conn:

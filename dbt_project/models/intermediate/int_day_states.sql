@@ -34,6 +34,8 @@ calendar as (
         day::date as usage_date,
         -- a day is judged by the bill of its own month; what later months correct comes on top
         (date_trunc('month', day) + interval '1 month')::date + coalesce(rules.closes_on, 15) - 1 as closes,
+        -- no schedule reads it again from here on
+        (date_trunc('month', day) + interval '2 months')::date as rests,
         coalesce(rules.final_by, 'provider') as final_by,
         coalesce(rules.settle_days, 3) as settle_days
     from spans
@@ -66,7 +68,13 @@ judged as (
             and (partitions.seen_at at time zone 'UTC')::date >= calendar.closes
             and (
                 partitions.standing_rows = 0
-                or (calendar.final_by = 'close' and partitions.seen_at > partitions.changed_at)
+                or (
+                    calendar.final_by = 'close'
+                    and (
+                        partitions.seen_at > partitions.changed_at
+                        or (partitions.seen_at at time zone 'UTC')::date >= calendar.rests
+                    )
+                )
             )
         ) as is_final,
         calendar.usage_date + calendar.settle_days <= '{{ var("today") }}'::date as is_settled
