@@ -1,7 +1,7 @@
 {#
-    fct_costs_by_dimension: the daily costs by one dimension at a time, by day, week and month. A
-    changed day changes its own rows and those of the week and the month that it lies in; these are
-    summed again from rows of days, of which a month has a few thousand.
+    Sums by day, week and month. A changed day changes its own rows and those of the week and the
+    month that it lies in; these are summed again from rows of days, of which a month has a few
+    thousand.
 #}
 {#
     Each row of a relation once per dimension, with what it has there as `member`; of a service also
@@ -63,6 +63,85 @@
             and every.grain = 'day'
         offset 0
     ) as standing
+{% endmacro %}
+
+{# A sum of rows of `relation`: a quantity is of all charges or of none. #}
+{% macro sum_again(relation, column) %}
+    {%- if column == 'pricing_quantity' -%}
+    case when count(*) = count({{ relation }}.{{ column }}) then sum({{ relation }}.{{ column }}) end
+    {%- elif column == 'charges' -%}
+    sum({{ relation }}.{{ column }})::bigint
+    {%- else -%}
+    sum({{ relation }}.{{ column }})
+    {%- endif %} as {{ column }}
+{%- endmacro %}
+
+{#
+    The rest of a mart of such sums, after the CTE `summed` that has the sums of days (account_id,
+    usage_date, `keys`, `measures`). Periods lie in order of grain and first day, so that a page
+    reads few blocks.
+#}
+{% macro sums_by_period(keys, measures) %}
+changed_days as materialized (
+    {{ by_changed_day('summed') }}
+),
+
+days as (
+    select
+        account_id,
+        usage_date,
+        {{ (keys + measures) | join(',\n        ') }}
+    from changed_days
+    {% if is_incremental() %}
+    union all
+    select
+        standing.account_id,
+        standing.period_start as usage_date,
+        standing.{{ (keys + measures) | join(',\n        standing.') }}
+    from ({{ standing_rollup_days() }}) as standing
+    {% endif %}
+),
+
+days_in_periods as (
+    select
+        days.*,
+        grains.grain,
+        date_trunc(grains.grain, days.usage_date)::date as period_start
+    from days
+    cross join (values ('week'), ('month')) as grains (grain)
+),
+
+periods as (
+    select
+        in_periods.grain,
+        in_periods.period_start,
+        in_periods.account_id,
+        in_periods.{{ keys | join(',\n        in_periods.') }},
+        {% for measure in measures -%}
+        {{ sum_again('in_periods', measure) }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from days_in_periods as in_periods
+    inner join {{ this.identifier }}__periods as changed
+        on
+            changed.account_id = in_periods.account_id
+            and changed.grain = in_periods.grain
+            and changed.period_start = in_periods.period_start
+    group by {{ range(1, keys | length + 4) | join(', ') }}
+),
+
+in_order as (
+    select * from periods
+    order by 1, 2
+)
+
+select
+    'day' as grain,
+    usage_date as period_start,
+    account_id,
+    {{ (keys + measures) | join(',\n    ') }}
+from changed_days
+union all
+select * from in_order
 {% endmacro %}
 
 {# Pre-hook of the totals, after open_increment with keeps_rows: the same for all accounts at once. #}
