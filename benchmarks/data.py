@@ -78,9 +78,11 @@ def cache_folder() -> Path:
 def files(estate: Estate, file_format: Format) -> dict[str, list[Path]]:
     """Write the files that the cache lacks; return them per account, by month.
 
-    Layout: `<cache>/<format>-<rows a day>/<account>/<first>_<last>.<format>`.
+    Layout: `<cache>/<format>-<rows a day>/<first>_<last>/<account>/<first>_<last>.<format>`: an
+    account reads its whole folder, where a part of a month beside the month would be a second bill.
     """
-    root = cache_folder() / f"{file_format}-{estate.rows_per_day}"
+    days = f"{estate.days.first}_{estate.days.last}"
+    root = cache_folder() / f"{file_format}-{estate.rows_per_day}" / days
     return {
         account_id: [
             _file(root / account_id, number, days, estate.rows_per_day, file_format)

@@ -39,6 +39,7 @@ def restore(
     Overwrites nothing. Every byte is held against its checksum before anything is written, every
     table's rows are counted after. Cut off, run it again: it starts over.
     """
+    from astraeus_pipeline.warehouse import embedded
     from astraeus_pipeline.warehouse import restore as restoring
     from astraeus_pipeline.warehouse.backup_manifest import Manifest
     from astraeus_pipeline.warehouse.engine import open_database
@@ -51,13 +52,14 @@ def restore(
     _refuse_running(settings)
     found = _found_keys(settings, folder, keys, manifest, is_wanted=not without_keys)
     restoring.check_backup(folder, manifest, progress)
+    is_made = settings.database_url is None and embedded.status(settings.home).version is None
     database = open_database(settings)
     restoring.check_target(database, manifest)
     store = LandingStore.from_settings(settings)
     if dry_run:
-        progress(
-            f"It is whole. It would go into {database.where} and {store.root}. Nothing was written."
-        )
+        where = f"It is whole. It would go into {database.where} and {store.root}."
+        left = " The database server there was made for the check, and is empty." if is_made else ""
+        progress(f"{where} Nothing of it was written.{left}")
         return
     _put_back_keys(settings, found)
     restoring.load_dump(database, folder, manifest, jobs, progress)

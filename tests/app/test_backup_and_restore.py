@@ -145,6 +145,10 @@ def payloads(settings: Settings) -> Iterator[Path]:
 def test_all_rows_payloads_and_keys_come_back_and_the_app_signs_in(
     saved: Saved, empty_home: Path
 ) -> None:
+    # On standard error, where progress is told.
+    looked = run("restore", str(saved.folder), "--dry-run")
+    assert looked.exit_code == 0 and "made for the check, and is empty" in looked.stderr
+    assert not (empty_home / "landing").exists() and not (empty_home / "keys").exists()
     leave_half_restored(open_database(Settings.from_env()))
     answer = run("restore", str(saved.folder), "--json")
     assert answer.exit_code == 0, answer.exception
