@@ -75,13 +75,16 @@ def through(accounts: Sequence[Mapping[str, Any]]) -> date:
 
 
 def final_through(accounts: Sequence[Mapping[str, Any]]) -> date | None:
-    """Return the day through which all days of all these accounts are final; None if one has none.
+    """Return the end of the last month through which all days of all accounts are final, if any.
 
     By the states of days: some providers call nothing final, their months are once they have closed
-    and been read again.
+    and been read again. Others mark their charges, also in a month that is not final as a whole.
     """
     ends = [row["final_through"] for row in accounts]
-    return min(ends) if ends and None not in ends else None
+    if not ends or None in ends:
+        return None
+    month = DayRange.of_month(min(ends))
+    return month.last if min(ends) == month.last else month.first - timedelta(days=1)
 
 
 def steps(days: DayRange, grain: Grain) -> list[date]:

@@ -157,12 +157,13 @@ def test_what_is_final_by_its_day_is_not_open_whatever_its_charges_say(
             assert all(row["is_final"] for row in rows) == (later == 0)
 
 
-def test_all_days_are_final_through_the_day_of_the_account_that_is_so_least() -> None:
+def test_all_days_are_final_through_the_last_month_of_the_account_that_is_so_least() -> None:
     ends = [date(2026, 9, 30), date(2026, 10, 31)]
     rows = [{"final_through": end} for end in ends]
     assert periods.final_through(rows) == ends[0]
     assert periods.final_through([*rows, {"final_through": None}]) is None
     assert periods.final_through([]) is None
+    assert periods.final_through([*rows, {"final_through": date(2026, 9, 29)}]) == date(2026, 8, 31)
 
 
 @pytest.mark.integration
