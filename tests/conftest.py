@@ -155,11 +155,11 @@ def _create(server: Database, name: str, original: Database | None) -> Database:
             )
         )
         if original:  # rights on the database itself are not copied with its contents
-            conn.execute(
-                sql.SQL("grant create, temporary on database {} to astraeus_dbt").format(
-                    sql.Identifier(name)
-                )
-            )
+            for words in (
+                "grant create, temporary on database {} to astraeus_dbt",
+                "revoke temporary on database {} from public",
+            ):
+                conn.execute(sql.SQL(words).format(sql.Identifier(name)))
     return _named(server, name)
 
 

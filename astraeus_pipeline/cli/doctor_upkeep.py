@@ -66,6 +66,22 @@ def _locks(settings: Settings) -> str:
     return f"nothing waits for long; {used} of {most} connections"
 
 
+def _rights(settings: Settings) -> str:
+    from astraeus_pipeline.warehouse import privileges
+
+    database = _migrated(settings)
+    if database is None:
+        return _NOT_YET
+    with database.connect("admin", autocommit=True) as conn:
+        strays = privileges.strays(conn)
+    if strays:
+        raise DatabaseError(
+            f"{len(strays)} rights that no role should have: {'; '.join(strays[:5])}.",
+            hint="Run `astraeus db migrate`; what it leaves somebody has granted: revoke it.",
+        )
+    return "each role may do what is declared for it, and no more"
+
+
 def _leaves(settings: Settings) -> str:
     from astraeus_pipeline.warehouse import operations
 
@@ -184,6 +200,7 @@ def _migrated(settings: Settings) -> Database | None:
 
 CHECKS: Final[dict[str, Callable[[Settings], str]]] = {
     "disk": _disk,
+    "rights": _rights,
     "locks": _locks,
     "partitions": _leaves,
     "queue": _queue,

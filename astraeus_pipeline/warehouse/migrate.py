@@ -263,10 +263,15 @@ def _grant(conn: psycopg.Connection) -> None:
         "grant select on app.alert_rules to astraeus_dbt",
         "grant select on app.chat_attempts to astraeus_dbt",
         "grant usage on schema marts to astraeus_reader, astraeus_operator, astraeus_app",
+        # They read what their caller may not: only who a mart's policy asks them for runs them.
+        "revoke execute on all functions in schema app from public",
+        "grant execute on all functions in schema app"
+        " to astraeus_dbt, astraeus_reader, astraeus_operator",
     ):
         conn.execute(statement)
-    conn.execute(
-        sql.SQL("grant create, temporary on database {} to astraeus_dbt").format(
-            sql.Identifier(conn.info.dbname)
-        )
-    )
+    for words in (
+        "grant create, temporary on database {} to astraeus_dbt",
+        # Nobody else makes tables here, not even temporary ones that fill a disk.
+        "revoke temporary on database {} from public",
+    ):
+        conn.execute(sql.SQL(words).format(sql.Identifier(conn.info.dbname)))
