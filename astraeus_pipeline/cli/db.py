@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from astraeus_pipeline.cli.context import open_migrated
 from astraeus_pipeline.cli.output import Json, console, print_json
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from astraeus_pipeline.warehouse.engine import Database
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -70,14 +73,38 @@ def stop() -> None:
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    back_to: Annotated[
+        str, typer.Option(help="Take back the migrations after this one, for a former version.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Lose what --back-to says goes.")] = False,
+) -> None:
     """Bring roles, schemas and tables to this version; safe to repeat."""
     from astraeus_pipeline.warehouse.engine import open_database
     from astraeus_pipeline.warehouse.migrate import migrate as run
 
     database = open_database(Settings.from_env())
+    if back_to:
+        _migrate_back(database, back_to, yes=yes)
+        return
     run(database)
     console.print(f"The database at {database.where} is up to date.")
+
+
+def _migrate_back(database: Database, revision: str, *, yes: bool) -> None:
+    from astraeus_pipeline.warehouse.migrate_back import migrate_back
+
+    losses = migrate_back(database, revision, keep=yes)
+    held = [loss for loss in losses if loss.rows]
+    rows = sum(loss.rows for loss in held)
+    for loss in held:
+        console.print(f"  {loss.what}: {loss.rows} rows {'went' if yes else 'would go'}")
+    if not yes:
+        raise ConfigError(
+            f"Back to {revision} loses {rows} rows; nothing was changed.",
+            hint="`astraeus backup` first, stop everything, then repeat this with --yes.",
+        )
+    console.print(f"The database at {database.where} is at {revision}: start the former version.")
 
 
 @app.command()

@@ -24,7 +24,7 @@ from astraeus_pipeline.warehouse.engine import (
     role_name,
 )
 
-_LOCK: Final = 0x0A57_0000
+LOCK: Final = 0x0A57_0000
 # A machine that is cut off closes nothing: its sessions would keep their locks for hours, and who
 # takes over its work would wait for them. These end them within half a minute.
 _OF_SESSIONS: Final = {
@@ -62,7 +62,7 @@ def migrate(database: Database) -> None:
     with database.connect("admin", autocommit=True) as conn:
         _check_server(conn, database)
         _refuse_half_restored(conn, database)
-        conn.execute("select pg_advisory_lock(%s)", [_LOCK])
+        conn.execute("select pg_advisory_lock(%s)", [LOCK])
         _create_roles(conn, database)
         _create_schemas(conn)
         _run_alembic(database)
@@ -79,7 +79,7 @@ def create_roles(database: Database) -> None:
     """
     with database.connect("admin", autocommit=True) as conn:
         _check_server(conn, database)
-        conn.execute("select pg_advisory_lock(%s)", [_LOCK])
+        conn.execute("select pg_advisory_lock(%s)", [LOCK])
         _create_roles(conn, database)
 
 

@@ -21,7 +21,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the columns away again."""
+    """Take the columns away again, and with them dbt's views until its next build."""
     for table, column in (
         ("raw.deliveries", "raw_table"),
         ("raw.partitions", "raw_table"),
@@ -29,4 +29,4 @@ def downgrade() -> None:
         ("app.accounts", "external_id"),
         ("app.accounts", "state_reason"),
     ):
-        op.execute(f"alter table {table} drop column {column}")
+        op.execute(f"alter table {table} drop column {column} cascade")

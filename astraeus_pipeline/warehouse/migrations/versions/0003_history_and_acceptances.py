@@ -22,4 +22,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the tables; payloads and ledger still tell what stood when."""
     for table in ("acceptances", "superseded"):
-        op.execute(f"drop table raw.{table}")
+        op.execute(f"drop table raw.{table} cascade")

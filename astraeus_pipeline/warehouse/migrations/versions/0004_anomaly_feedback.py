@@ -21,4 +21,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the table, and with it what was said."""
-    op.execute("drop table app.anomaly_feedback")
+    op.execute("drop table app.anomaly_feedback cascade")

@@ -21,5 +21,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the rules; the audit log still tells what they were."""
-    op.execute("drop view app.allocation_state")
-    op.execute("drop table app.allocation_rules")
+    op.execute("drop view app.allocation_state cascade")
+    op.execute("drop table app.allocation_rules cascade")

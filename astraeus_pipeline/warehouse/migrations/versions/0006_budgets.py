@@ -21,4 +21,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables, and with them every budget."""
-    op.execute("drop table app.budget_thresholds, app.budget_amounts, app.budgets")
+    op.execute("drop table app.budget_thresholds, app.budget_amounts, app.budgets cascade")

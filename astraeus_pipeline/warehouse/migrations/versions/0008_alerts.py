@@ -30,4 +30,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the tables: rules, alerts and what had been sent are forgotten."""
     for table in _TABLES:
-        op.execute(f"drop table app.{table}")
+        op.execute(f"drop table app.{table} cascade")

@@ -26,7 +26,7 @@ def downgrade() -> None:
     """Drop them, and with the functions every policy of a mart: readers see no row any more."""
     for function in _FUNCTIONS:
         op.execute(f"drop function app.{function}() cascade")
-    op.execute("drop view app.live_sessions")
+    op.execute("drop view app.live_sessions cascade")
     for table in _TABLES:
         op.execute(f"drop table app.{table}")
     op.execute("drop index app.audit_log_by_time")
