@@ -108,10 +108,15 @@ bench-anomalies: setup
 bench-forecasts: setup
 	$(BIN)/python -m benchmarks.forecasts $(DATA)
 
+# What a server wants: no emulators, no tests.
+SERVED := --extra build --extra celery --extra kubernetes --extra otel
+
 # Needs uv, for the universal resolution; installing does not.
 lock:
 	uv pip compile --all-extras --generate-hashes --universal --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 pyproject.toml -o requirements.lock
+	uv pip compile $(SERVED) --generate-hashes --universal --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 -c requirements.lock pyproject.toml -o deploy/container/requirements.lock
 	uv pip compile --generate-hashes --universal --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 deploy/fakesnow.in -o deploy/fakesnow.lock
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from functools import cache
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from astraeus_pipeline.settings import FromEnvironment
 
 
-class AppSettings(BaseSettings):
+class AppSettings(FromEnvironment):
     """What a page shows as important, and how long it may ask."""
 
     model_config = SettingsConfigDict(env_prefix="ASTRAEUS_APP_", frozen=True)

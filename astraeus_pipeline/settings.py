@@ -8,7 +8,14 @@ from typing import Literal, Self
 
 import platformdirs
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
+
+from astraeus_pipeline.errors import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 # root's own home is closed to the lesser user that must run PostgreSQL.
@@ -22,7 +29,51 @@ def default_home() -> Path:
     return Path(platformdirs.user_data_dir("astraeus"))
 
 
-class Settings(BaseSettings):
+def secrets_folder() -> Path | None:
+    """Return the folder whose files stand for variables of their names, if there is one.
+
+    Raises: ConfigError if ASTRAEUS_SECRETS_DIR names none: nothing is to start without its secrets.
+    """
+    named = os.environ.get("ASTRAEUS_SECRETS_DIR")
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise ConfigError(
+            f"ASTRAEUS_SECRETS_DIR is {named}, which is no folder that this process can see.",
+            hint="Mount the secrets there, or unset it.",
+        )
+    return Path(named)
+
+
+def secret(name: str) -> str | None:
+    """Return a variable that somebody names, from the environment or from the file of its name."""
+    if text := os.environ.get(name):
+        return text
+    folder = secrets_folder()
+    if folder is None or Path(name).name != name:
+        return None
+    found = SecretsSettingsSource.find_case_path(folder, name, case_sensitive=False)
+    return found.read_text(encoding="utf-8").strip() if found else None
+
+
+class FromEnvironment(BaseSettings):
+    """Settings from variables, or from files of their names: an environment is easily read."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given, else the variable, else the file."""
+        files = SecretsSettingsSource(settings_cls, secrets_folder())
+        return init_settings, env_settings, files
+
+
+class Settings(FromEnvironment):
     """What the environment decides, all of it prefixed ASTRAEUS_; immutable once read."""
 
     model_config = SettingsConfigDict(

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from astraeus_pipeline.settings import FromEnvironment
 
 
 def _key(name: str) -> SecretStr | None:
@@ -17,7 +19,7 @@ def _key(name: str) -> SecretStr | None:
     return found
 
 
-class AssistantSettings(BaseSettings):
+class AssistantSettings(FromEnvironment):
     """What the environment decides about models; frozen, and shown without keys."""
 
     model_config = SettingsConfigDict(

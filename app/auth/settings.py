@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from astraeus_pipeline.settings import FromEnvironment
 
 
-class AuthSettings(BaseSettings):
+class AuthSettings(FromEnvironment):
     """The issuer, if there is one; without it people sign in with passwords alone."""
 
     model_config = SettingsConfigDict(env_prefix="ASTRAEUS_OIDC_", frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pydantic import SecretStr
 from astraeus_pipeline.accounts.sealing import KeyRing, Owner
 from astraeus_pipeline.contracts.account import Account, Secrets
 from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.settings import secret
 
 State = Literal["active", "paused", "removed"]
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -320,7 +320,7 @@ def _with_reference(config: Mapping[str, Any], reference: str | None) -> Mapping
 
 
 def _resolve(reference: str, slug: str) -> Secrets:
-    """Read an `env:` reference from the environment.
+    """Read an `env:` reference from the environment, or from files beside it.
 
     `env:NAME` holds a JSON object of credential fields; `env:field=NAME,...` takes each field
     from a variable of its own.
@@ -348,7 +348,7 @@ def _resolve(reference: str, slug: str) -> Secrets:
 
 
 def _variable(name: str, slug: str) -> str:
-    text = os.environ.get(name)
+    text = secret(name)
     if not text:
         raise ConfigError(
             f"Account {slug} takes its credentials from the variable {name}, which is not set.",

@@ -27,6 +27,7 @@ from astraeus_pipeline.cli import (
     housekeeping,
     keys,
     monitor,
+    process,
     reconcile,
     restore,
     savings,
@@ -61,6 +62,10 @@ app.command("demo")(demo.demo)
 app.command("up")(up.up)
 app.command("stop")(up.stop)
 app.command("worker")(worker.worker)
+app.command("app")(process.app)
+app.command("code-server")(process.code_server)
+app.command("webserver")(process.webserver)
+app.command("daemon")(process.daemon)
 app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)
 app.command("costs")(costs.costs)

@@ -9,8 +9,6 @@ import socket
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ import psutil
 
 from astraeus_pipeline.cli.output import console
 from astraeus_pipeline.errors import AstraeusError
+from astraeus_pipeline.probe import answers
 
 HEALTH_SECONDS: Final = 120
 _END_SECONDS: Final = 20
@@ -136,19 +135,6 @@ def _wait(child: Child, deadline: float) -> None:
         time.sleep(0.2)
     where = f" at {program.address}" if program.address else ""
     console.print(f"[green]up[/] {program.name}{where}", highlight=False)
-
-
-def answers(url: str) -> bool:
-    """Whether an address of this machine answers: http:// with success, tcp:// at all."""
-    try:
-        if url.startswith("tcp://"):
-            host, _, port = url.removeprefix("tcp://").partition(":")
-            socket.create_connection((host, int(port)), timeout=2).close()
-            return True
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own address
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def free_port(wanted: int = 0) -> int:

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from astraeus_pipeline.cli import children, sign_in_links
+from astraeus_pipeline.cli import children, programs, sign_in_links
 from astraeus_pipeline.cli.children import Mark, Program, Supervisor
 from astraeus_pipeline.cli.context import open_migrated
 from astraeus_pipeline.cli.output import Json, console, print_json
@@ -20,7 +20,7 @@ from astraeus_pipeline.errors import AstraeusError
 from astraeus_pipeline.settings import PROJECT_ROOT, Settings
 
 _DETACH_SECONDS: Final = 180
-_APP: Final = PROJECT_ROOT / "app" / "asgi.py"
+_HERE: Final = "127.0.0.1"
 
 DagsterPort = Annotated[int, typer.Option(help="Port of the Dagster UI; 0 for any free one.")]
 AppPort = Annotated[int, typer.Option(help="Port of the app; 0 for any free one.")]
@@ -143,11 +143,11 @@ def _start_all(
     addresses: dict[str, str] = {}
     groups = _programs(settings, dagster_port, app_port)
     supervisor.environment = {**supervisor.environment, **_links(settings, groups)}
-    for programs in groups:
+    for group in groups:
         try:
-            supervisor.start(*programs)
+            supervisor.start(*group)
         finally:  # even one that did not come up must be found by `astraeus stop`
-            addresses |= {each.name: each.address for each in programs if each.address}
+            addresses |= {each.name: each.address for each in group if each.address}
             _note(path, supervisor, addresses)
     return addresses
 
@@ -169,51 +169,30 @@ def _links(settings: Settings, groups: list[list[Program]]) -> dict[str, str]:
 def _programs(settings: Settings, dagster_port: int, app_port: int) -> list[list[Program]]:
     """Return what to start, group by group; first the code server, which Dagster asks."""
     code, web = children.free_port(), children.free_port(dagster_port)
-    workspace = _workspace(settings, code)
-    web_address = f"http://127.0.0.1:{web}"
-    code_server = Program(
-        "code",
-        [
-            *(sys.executable, "-m", "dagster", "code-server", "start"),
-            *("-h", "127.0.0.1", "-p", str(code), "-m", "astraeus_pipeline.definitions"),
-        ],
-        health=f"tcp://127.0.0.1:{code}",
-    )
+    workspace = programs.write_workspace(settings, _HERE, code)
+    web_address = f"http://{_HERE}:{web}"
+    code_server = Program("code", programs.code_server(_HERE, code), health=f"tcp://{_HERE}:{code}")
     web_server = Program(
         "dagster",
-        [
-            *(sys.executable, "-m", "dagster_webserver"),
-            *("-h", "127.0.0.1", "-p", str(web), "-w", str(workspace)),
-        ],
+        programs.webserver(_HERE, web, workspace),
         web_address,
         f"{web_address}/server_info",
     )
-    daemon = Program(
-        "daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]
-    )
+    daemon = Program("daemon", programs.daemon(workspace))
     monitor_port = children.free_port()
     monitor = Program(
         "monitor",
         [sys.executable, "-m", "astraeus_pipeline.cli", "monitor", "--port", str(monitor_port)],
-        f"http://127.0.0.1:{monitor_port}",
-        f"http://127.0.0.1:{monitor_port}/health/ready",
+        f"http://{_HERE}:{monitor_port}",
+        f"http://{_HERE}:{monitor_port}/health/ready",
     )
-    app = [_app(children.free_port(app_port))] if _APP.exists() else []
+    app = [_app(children.free_port(app_port))] if programs.APP_FILE.exists() else []
     return [[*_sandbox(settings), code_server, *app], [web_server, daemon, monitor]]
 
 
 def _app(port: int) -> Program:
-    address = f"http://127.0.0.1:{port}"
-    return Program(
-        "app",
-        [
-            *(sys.executable, "-m", "streamlit", "run", str(_APP)),
-            *("--server.address", "127.0.0.1", "--server.port", str(port)),
-            *("--server.headless", "true"),
-        ],
-        address,
-        f"{address}/_stcore/health",
-    )
+    address = f"http://{_HERE}:{port}"
+    return Program("app", programs.app(_HERE, port), address, f"{address}/_stcore/health")
 
 
 def _sandbox(settings: Settings) -> list[Program]:
@@ -222,16 +201,6 @@ def _sandbox(settings: Settings) -> list[Program]:
         return []
     command = [sys.executable, "-m", "astraeus_pipeline.sandbox.serve", str(settings.home)]
     return [Program("sandbox", command)]
-
-
-def _workspace(settings: Settings, port: int) -> Path:
-    """Write a workspace that points web server and daemon at the one code server."""
-    path = settings.home / "dagster" / "workspace.yaml"
-    path.write_text(
-        "load_from:\n  - grpc_server:\n      host: 127.0.0.1\n"
-        f"      port: {port}\n      location_name: astraeus\n"
-    )
-    return path
 
 
 def _refuse_second(path: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from astraeus_pipeline.cli.output import console
-from astraeus_pipeline.errors import ConfigError, DatabaseError
+from astraeus_pipeline.cli.process import prepare
+from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.settings import Settings
 
 
@@ -35,7 +36,12 @@ def worker(
             " `astraeus up` runs.",
         )
     if not prepared:
-        _prepare(settings)
+        prepare(settings)
+        if settings.landing_url is None:
+            console.print(
+                f"Payloads are kept in {settings.landing_root}: fine on one machine. On several,"
+                " set ASTRAEUS_LANDING_URL to a store that all of them reach."
+            )
         again = ["-m", "astraeus_pipeline.cli", "worker", "--prepared"]
         # A process of its own: memory is allocated as the environment says when it starts.
         os.execv(  # noqa: S606 - ourselves
@@ -52,23 +58,3 @@ def worker(
             *("--without-gossip", "--without-mingle"),  # they need not know one another
         ]
     )
-
-
-def _prepare(settings: Settings) -> None:
-    """Check what can be, and set this process's environment for Dagster and dbt."""
-    from astraeus_pipeline.orchestration import environment
-    from astraeus_pipeline.warehouse.engine import open_database
-    from astraeus_pipeline.warehouse.migrate import is_migrated
-
-    database = open_database(settings)
-    if not is_migrated(database):  # not by a worker: which of them has the newest code?
-        raise DatabaseError(
-            f"The database at {database.where} is not at the version of this worker.",
-            hint="Run `astraeus db migrate` where the newest version is, and update the others.",
-        )
-    if settings.landing_url is None:
-        console.print(
-            f"Payloads are kept in {settings.landing_root}: fine on one machine. On several, set"
-            " ASTRAEUS_LANDING_URL to a store that all of them reach."
-        )
-    environment.prepare(settings, database)

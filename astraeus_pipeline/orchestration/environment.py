@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -73,10 +73,17 @@ def prepare(settings: Settings, database: Database) -> Mapping[str, str]:
     """
     home = dagster_home(settings)
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copy(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
-    content = (home / "dagster.yaml").read_text()
-    (home / COMMANDS_FILE).write_text(f"{content}\n{_NO_CAPTURE}")
+    content = (PROJECT_ROOT / "dagster.yaml").read_text()
+    _place(home / "dagster.yaml", content)
+    _place(home / COMMANDS_FILE, f"{content}\n{_NO_CAPTURE}")
     values = child_environment(settings, database)
     os.environ.update(values)
     manifest.refresh()  # in that environment, as dbt takes no parse that was made for another port
     return values
+
+
+def _place(path: Path, content: str) -> None:
+    """Write a file that other processes of this home may be reading."""
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    fresh.write_text(content)
+    fresh.replace(path)

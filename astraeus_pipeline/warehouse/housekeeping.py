@@ -15,11 +15,12 @@ from typing import Final, Self
 import psycopg
 from psycopg import sql
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from astraeus_pipeline.contracts import RAW_TABLES
 from astraeus_pipeline.contracts.days import next_month
 from astraeus_pipeline.errors import ConfigError, LoadError
+from astraeus_pipeline.settings import FromEnvironment
 from astraeus_pipeline.warehouse import audit, backup, ddl, payload_files
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.landing import LandingStore
@@ -31,7 +32,7 @@ _HOT: Final = ("raw.partitions", "app.sessions", "app.chat_messages", "app.alert
 _SCALE: Final = "0.02"
 
 
-class Retention(BaseSettings):
+class Retention(FromEnvironment):
     """Days that things are kept, from variables ASTRAEUS_KEEP_..._DAYS; None is for ever."""
 
     model_config = SettingsConfigDict(env_prefix="ASTRAEUS_KEEP_", frozen=True, extra="ignore")
