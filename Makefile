@@ -11,7 +11,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # Our own modules would be compiled again by every process that is started.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions mcp-suite focus eval bench bench-anomalies bench-forecasts dev manifest lock focus-lock setup clean
+.PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions mcp-suite focus eval bench bench-anomalies bench-forecasts chaos dev manifest lock focus-lock setup clean
 
 setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
@@ -107,6 +107,12 @@ bench-anomalies: setup
 # Forecasts of months on the same data, by months ahead, beside run rate and last week.
 bench-forecasts: setup
 	$(BIN)/python -m benchmarks.forecasts $(DATA)
+
+# Every fault of a table on a running installation, 500 kills among them, and what must hold after
+# each: some half an hour on two quiet cores. CHAOS="--quick" tries a few minutes of it, "--only NAME"
+# some faults. Small disks, other hosts and clocks want root, iproute2, redis-server and faketime.
+chaos: setup
+	$(BIN)/python -m benchmarks.chaos $(CHAOS)
 
 # What a server wants: no emulators, no tests.
 SERVED := --extra build --extra celery --extra kubernetes --extra otel

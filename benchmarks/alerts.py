@@ -62,9 +62,10 @@ class Bench:
     draw: random.Random
     struck: Counter[str] = field(default_factory=Counter)
     rules: int = 0
+    crossing: date = CROSSING
 
     def cross(self) -> None:
-        """Let a new rule find that five accounts crossed its threshold."""
+        """Let a new rule find that the accounts crossed its threshold on one day."""
         self.rules += 1
         new = NewRule(
             name=f"rule {self.rules}",
@@ -73,14 +74,14 @@ class Bench:
             billing_currency="USD",
             split_by="account",
             channels=("mail", "hook"),
-            starts_on=CROSSING,
+            starts_on=self.crossing,
             owner="bench",
         )
         with self.sender.database.connect("app", autocommit=True) as conn:
             alert_rules.add_rule(conn, new, "bench")
 
-    def strike(self, point: str) -> None:
-        """Tick in a child that dies at a point, or is killed after a random time."""
+    def strike(self, point: str) -> bool:
+        """Tick in a child that dies at a point, or is killed after a random time; say if it was."""
         context = multiprocessing.get_context("forkserver")
         begun = context.Event()
         process = context.Process(target=child, args=(self.sender, point, begun))
@@ -92,6 +93,7 @@ class Bench:
         process.join(60)
         is_killed = process.exitcode == -signal.SIGKILL
         self.struck[point if is_killed else f"{point}, but it had ended"] += 1
+        return is_killed
 
     def rest(self) -> None:
         """Tick in peace, each pause between attempts cut short, until nothing is left to do."""
@@ -146,7 +148,7 @@ def told(mail: Received, hook: Received) -> tuple[Counter[str], Counter[str]]:
     """Return how often each alert was told by each channel, copies of one id counted once."""
     letters = {str(letter["Message-ID"]): str(letter["Subject"]) for letter in mail.mails}
     texts = {
-        str(letter["Message-ID"]): _text(letter).split("Rule: ")[1].split(" (")[0]
+        str(letter["Message-ID"]): text_of(letter).split("Rule: ")[1].split(" (")[0]
         for letter in mail.mails
     }
     by_mail = Counter(f"{texts[key]} {subject}" for key, subject in letters.items())
@@ -155,7 +157,8 @@ def told(mail: Received, hook: Received) -> tuple[Counter[str], Counter[str]]:
     return by_mail, by_hook
 
 
-def _text(letter: Any) -> str:
+def text_of(letter: Any) -> str:
+    """Return the plain part of a mail."""
     return letter.get_payload()[0].get_payload(decode=True).decode()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from typing import Final
 
 import dagster as dg
 import httpx
+import psutil
 import psycopg
 from dagster._core.execution.backfill import BulkActionStatus
 from moto.server import ThreadedMotoServer
@@ -36,7 +38,7 @@ from benchmarks.scratch import serving
 
 _START_SECONDS: Final = 180
 _END_SECONDS: Final = 1800
-_LAUNCH: Final = """
+LAUNCH: Final = """
 mutation Launch($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) {
     __typename
@@ -75,6 +77,8 @@ class Cluster:
         self.database: Database
         self.instance: dg.DagsterInstance
         self.settings: Settings
+        self.redis: Redis
+        self._steps = 1
         self._variables: dict[str, str] = {}
         self._web = 0
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -105,11 +109,9 @@ class Cluster:
         sensors.sync_accounts(self.instance, PROVIDERS, {"focus": list(files)})
         pools.set_limits(self.instance)
         self._start_dagster()
+        self._steps = steps
         for name in self.hosts.names:
-            own = {"ASTRAEUS_HOME": str(self.home / name)}
-            words = ["-m", "astraeus_pipeline.cli", "worker", "--steps", str(steps)]
-            command = [sys.executable, *words, "--name", name]
-            self._spawn(name, self.hosts.command(name, command), own)
+            self._start_worker(name)
         self.wait(lambda: len(self.answering()) == len(self.hosts.names), "the workers")
 
     def _start_dagster(self) -> None:
@@ -129,6 +131,30 @@ class Cluster:
         self._spawn("daemon", [sys.executable, *of_daemon])
         self.wait(lambda: _listens(self._web), "the web server")
 
+    def _start_worker(self, name: str) -> None:
+        own = {"ASTRAEUS_HOME": str(self.home / name)}
+        words = ["-m", "astraeus_pipeline.cli", "worker", "--steps", str(self._steps)]
+        command = [sys.executable, *words, "--name", name]
+        self._spawn(name, self.hosts.command(name, command), own)
+
+    def replace_worker(self, name: str) -> None:
+        """Kill a host's worker without warning, and start another in its place."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._children[name].pid, signal.SIGKILL)
+        self._children[name].wait(10)
+        self._start_worker(name)
+
+    def at_work(self) -> list[str]:
+        """Return the hosts whose workers are at a step."""
+        active = self._app.control.inspect(timeout=1.0).active() or {}
+        return sorted(name.partition("@")[0] for name, steps in active.items() if steps)
+
+    def pool_of(self, name: str) -> list[psutil.Process]:
+        """Return the processes in which a host's worker does its steps."""
+        root = psutil.Process(self._children[name].pid)
+        workers = [root, *root.children(recursive=True)]
+        return [each for each in workers if not each.children() and each.pid != root.pid]
+
     def answering(self) -> list[str]:
         """Return the workers that answer over Redis."""
         return sorted(name for each in self._app.control.ping(timeout=1.0) for name in each)
@@ -141,7 +167,7 @@ class Cluster:
         }
         answer = httpx.post(
             f"http://127.0.0.1:{self._web}/graphql",
-            json={"query": _LAUNCH, "variables": {"params": params}},
+            json={"query": LAUNCH, "variables": {"params": params}},
             timeout=120,
         ).json()["data"]["launchPartitionBackfill"]
         backfill = answer.get("backfillId")
@@ -247,10 +273,12 @@ def cluster(
         add_accounts(place, files)
         place.admin.execute("select 1")
         made.database = _listening(home, place.admin, hosts)
-        redis = stack.enter_context(redis_server(home / "redis", hosts.here))
+        made.redis = Redis(home / "redis", hosts.here)
+        stack.callback(made.redis.stop)
+        made.redis.start()
         landing = stack.enter_context(_s3(hosts.here))
         stack.callback(made.end)
-        made.start(files, redis, landing, steps)
+        made.start(files, made.redis.url, landing, steps)
         yield made
 
 
@@ -265,24 +293,51 @@ def _listening(home: Path, admin: psycopg.Connection, hosts: Hosts) -> Database:
     return open_database(Settings(home=home, database_url=None, landing_url=None))
 
 
+class Redis:
+    """A Redis on a free port of an address, its memory kept in a folder; it can be away."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        self._folder, self._address = folder, address
+        self._password, self._port = secrets.token_hex(16), _free_port(address)
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its URL, with its password."""
+        return f"redis://:{self._password}@{self._address}:{self._port}/0"
+
+    def start(self) -> None:
+        """Start it, with what it remembers; return once it answers."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        where = ["--bind", self._address, "--port", str(self._port)]
+        kept = ["--dir", str(self._folder), "--appendonly", "yes", "--save", ""]
+        words = [*where, "--requirepass", self._password, *kept]
+        with (self._folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(["redis-server", *words], stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while not _listens(self._port, self._address):
+            assert time.monotonic() < deadline, (self._folder / "log").read_text()
+            time.sleep(0.05)
+
+    def stop(self, *, forgetting: bool = False, kind: int = signal.SIGTERM) -> None:
+        """End it, and let it forget everything if so told."""
+        if self._server is not None:
+            self._server.send_signal(kind)
+            self._server.wait(10)
+            self._server = None
+        if forgetting:
+            shutil.rmtree(self._folder)
+
+
 @contextmanager
 def redis_server(folder: Path, address: str) -> Iterator[str]:
-    """Run Redis on a free port of an address, its memory kept in the folder; yield its URL."""
-    folder.mkdir(parents=True)
-    password, port = secrets.token_hex(16), _free_port(address)
-    words = ["--bind", address, "--port", str(port), "--requirepass", password]
-    kept = ["--dir", str(folder), "--appendonly", "yes", "--save", ""]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(["redis-server", *words, *kept], stdout=log, stderr=log)
+    """Run Redis until the end of the block; yield its URL."""
+    server = Redis(folder, address)
     try:
-        deadline = time.monotonic() + 20
-        while not _listens(port, address):
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.05)
-        yield f"redis://:{password}@{address}:{port}/0"
+        server.start()
+        yield server.url
     finally:
-        server.terminate()
-        server.wait(10)
+        server.stop()
 
 
 @contextmanager

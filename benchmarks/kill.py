@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol
 
 import psutil
 import psycopg
@@ -40,6 +41,7 @@ from benchmarks.report import Goal, Report
 from benchmarks.scratch import scratch
 
 LAST: Final = date(2026, 9, 30)
+Victim = Literal["process", "backend", "postmaster"]
 
 # One number per account for rows in any order; jsonb spells values in one way.
 CONTENTS: Final = """
@@ -50,6 +52,14 @@ PARTITIONS: Final = """
 select account_id, usage_date, billing_period, digest, rows, sums, state
 from raw.partitions order by 1, 2, 3
 """
+
+
+class Alive(Protocol):
+    """A process that may end."""
+
+    def is_alive(self) -> bool:
+        """Whether it has not."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -88,20 +98,40 @@ class Killer:
         """Let a child work for a random time on changed bills, then kill it or its server."""
         database = open_database(self.settings)
         bill(database, self.versions[(number + 1) % len(self.versions)])
-        process = self._started()
-        if number % 4:
-            self._await_load(database, process)  # else many would die before they have begun
+        server: Victim = "postmaster" if number % 10 == 9 else "backend"
+        self.kill(
+            self._started(),
+            "process" if number % 5 != 4 else server,
+            longest,
+            database,
+            in_a_load=bool(number % 4),  # else many would die before they have begun
+        )
+
+    def kill(
+        self,
+        process: BaseProcess,
+        victim: Victim,
+        longest: float,
+        database: Database,
+        *,
+        in_a_load: bool,
+    ) -> bool:
+        """Let a child work for a random time, then kill it or its server; False if it had ended."""
+        if in_a_load:
+            self.await_load(database, process)
         time.sleep(self.draw.uniform(0.0, longest))
-        if not process.is_alive():
+        was_alive = process.is_alive()
+        if not was_alive:
             self.struck["nothing: the backfill had ended"] += 1
-        elif number % 5 == 4:
-            self._kill_server(database, whole=number % 10 == 9)
+        elif victim != "process":
+            self._kill_server(database, whole=victim == "postmaster")
         else:
             moment = self._moment(database)
             process.kill()
             self.struck[f"the process, {moment}"] += 1
         process.kill()
         process.join()
+        return was_alive
 
     def run_to_the_end(self) -> None:
         """Run the child once more, in peace."""
@@ -115,25 +145,34 @@ class Killer:
         process.start()
         return process
 
+    def kill_postmaster(self, database: Database) -> None:
+        """Kill the server; nobody starts it again here."""
+        with psycopg.connect(_admin(database), autocommit=True) as conn:
+            postmaster = psutil.Process(conn.info.backend_pid).ppid()
+        os.kill(postmaster, signal.SIGKILL)
+        self.struck["the postmaster"] += 1
+
     def _kill_server(self, database: Database, *, whole: bool) -> None:
         with psycopg.connect(_admin(database), autocommit=True) as conn:
             row = conn.execute(
                 "select pid from pg_stat_activity where usename = 'astraeus_loader'"
                 " and backend_type = 'client backend' limit 1"
             ).fetchone()
-            postmaster = psutil.Process(conn.info.backend_pid).ppid()
         if whole or row is None:
-            os.kill(postmaster, signal.SIGKILL)
-            self.struck["the postmaster"] += 1
+            self.kill_postmaster(database)
         else:
             os.kill(row[0], signal.SIGKILL)
             self.struck["a backend, and with it all sessions"] += 1
         self._wait_for_server()
 
-    def _await_load(self, database: Database, process: ForkProcess) -> None:
+    def await_load(self, database: Database, process: Alive) -> bool:
+        """Wait until a load's transaction is open; False if the child ended before."""
         with database.connect("admin", autocommit=True) as conn:
-            while process.is_alive() and not _activity(conn)[1]:
+            while process.is_alive():
+                if _activity(conn)[1]:
+                    return True
                 time.sleep(0.01)
+        return False
 
     def _moment(self, database: Database) -> str:
         with database.connect("admin", autocommit=True) as conn:

@@ -9,10 +9,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import psutil
@@ -45,13 +46,14 @@ class Served:
 
 
 @contextmanager
-def served(place: Scratch) -> Iterator[Served]:
-    """Serve the app over a warehouse; end it on the way out."""
+def served(place: Scratch, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[Served]:
+    """Serve the app over a warehouse, with more variables than its own; end it on the way out."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | child_environment(settings_of(place), place.database)
     environment.pop("ASTRAEUS_DATABASE_URL", None)
+    environment.update(more)
     options = ["--server.port", str(port), "--server.address", "127.0.0.1"]
     with tempfile.TemporaryDirectory() as folder:
         started = subprocess.Popen(

@@ -1,0 +1,1 @@
+"""Faults of every kind on a running installation, and what must hold after each."""
