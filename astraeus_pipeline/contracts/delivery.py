@@ -44,6 +44,14 @@ class Landing(Protocol):
         """Return the part that was noted for this version of a source, if it is still stored."""
         ...
 
+    def note(self, source: str, text: str) -> None:
+        """Note what was found out about a version of a source; the note may be lost."""
+        ...
+
+    def noted(self, source: str) -> str | None:
+        """Return what was noted about this version of a source, None if nothing is."""
+        ...
+
     def open(self, part: Part) -> AbstractContextManager[BinaryIO]:
         """Open a stored part and give back the bytes as fetched (seekable for Parquet)."""
         ...

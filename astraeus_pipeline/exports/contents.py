@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import TypeAdapter, ValidationError
 
+from astraeus_pipeline.contracts.delivery import Landing
 from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.exports import cells, dates, records, tables
 from astraeus_pipeline.exports.dates import DateOrder
@@ -49,13 +52,31 @@ class Contents:
     order: DateOrder | None = None
 
 
-class Inspector:
-    """Looks into files, each once: by path, size and time of change."""
+_NOTE: Final = TypeAdapter(Contents)
+# Raise it when the same file would be read otherwise: notes of the former way are not believed.
+_READING: Final = 1
+_SETTLED: Final = timedelta(days=1)
 
-    def __init__(self, store: Store, order: DateOrder | None, dialect: Dialect) -> None:
+
+class Inspector:
+    """Looks into files, each once: by path, size and time of change.
+
+    With a landing store, a file that a former run looked into is not read again, if it was a day
+    old then: each night's run would else read the whole history of a folder that keeps its months
+    side by side. What is loaded is read in any case; this only says which files hold a month.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        order: DateOrder | None,
+        dialect: Dialect,
+        landing: Landing | None = None,
+    ) -> None:
         self._store = store
         self._order = order
         self._dialect = dialect
+        self._landing = landing
         self._known: dict[StoredFile, Contents] = {}
 
     def inspect(self, file: StoredFile) -> Contents:
@@ -65,12 +86,31 @@ class Inspector:
         ambiguous; AuthError, TransientError, ConfigError from the store.
         """
         if file not in self._known:
-            kind = file.media_type
-            if kind is None:
-                raise PayloadError(f"{file.path} is neither CSV, CSV.gz nor Parquet.")
-            opened = OpenFile(file.path, kind, lambda: self._store.open(file))
-            self._known[file] = look_into(opened, self._order, self._dialect)
+            self._known[file] = self._noted(file) or self._look(file)
         return self._known[file]
+
+    def _look(self, file: StoredFile) -> Contents:
+        kind = file.media_type
+        if kind is None:
+            raise PayloadError(f"{file.path} is neither CSV, CSV.gz nor Parquet.")
+        opened = OpenFile(file.path, kind, lambda: self._store.open(file))
+        found = look_into(opened, self._order, self._dialect)
+        # One that was just written may be written again with the same size, in the same second.
+        if self._landing and datetime.now(UTC) - file.modified > _SETTLED:
+            self._landing.note(self._source(file), _NOTE.dump_json(found).decode())
+        return found
+
+    def _noted(self, file: StoredFile) -> Contents | None:
+        text = self._landing.noted(self._source(file)) if self._landing else None
+        try:
+            return _NOTE.validate_json(text) if text else None
+        except ValidationError:
+            return None
+
+    def _source(self, file: StoredFile) -> str:
+        how = f"{_READING}|{self._dialect.label}|{self._order}"
+        which = f"{file.path}|{file.size}|{file.modified.isoformat()}|{file.version}"
+        return f"contents|{how}|{self._store.url}|{which}"
 
 
 def decide_order(file: OpenFile, given: DateOrder | None, dialect: Dialect) -> DateOrder | None:

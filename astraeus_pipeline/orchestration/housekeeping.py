@@ -3,12 +3,14 @@
 # No postponed annotations: Dagster reads them from the functions that it decorates.
 
 import shutil
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
-from astraeus_pipeline.orchestration import environment
+from astraeus_pipeline.orchestration import environment, run_events
+from astraeus_pipeline.orchestration.partitions import key_of
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import housekeeping
 from astraeus_pipeline.warehouse.engine import Database, open_database
@@ -46,20 +48,38 @@ def keep_house(
             return []
         with database.connect("app", autocommit=True) as conn:
             done += housekeeping.clear_rows(conn, retention, is_dry=is_dry)
-            standing = housekeeping.standing_runs(conn)
+            standing = housekeeping.standing_days(conn)
             if is_dry or not _is_loading(instance, own_run):
                 store = LandingStore.from_settings(settings)
                 payloads = housekeeping.clear_payloads(conn, store, retention, is_dry=is_dry)
                 done += [payloads] if payloads else []
         if retention.run_days is not None:
-            gone = prune_runs(settings, instance, standing, retention.run_days, is_dry=is_dry)
-            done.append(Done("runs of Dagster", retention.run_days, gone))
+            done += _clear_dagster(settings, instance, standing, retention.run_days, is_dry=is_dry)
         if not is_dry:
             with database.connect("loader", autocommit=True) as conn:
                 housekeeping.make_months(conn, datetime.now(UTC).date())
             housekeeping.tune_hot_tables(database)
             housekeeping.note(database, actor, done)
     return done
+
+
+def _clear_dagster(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    standing: Mapping[str, set[tuple[str, date]]],
+    days: int,
+    *,
+    is_dry: bool,
+) -> Iterator[Done]:
+    """Let go old runs, and what those that stay need no more."""
+    gone = prune_runs(settings, instance, set(standing), days, is_dry=is_dry)
+    yield Done("runs of Dagster", days, gone)
+    before = datetime.now(UTC) - timedelta(days=days)
+    whole = [run for run in run_events.whole_runs(instance, before) if run in standing]
+    old = {run: {str(key_of(*each)) for each in standing[run]} for run in whole[:_MOST_RUNS]}
+    yield Done("events of runs that stay", days, run_events.thin(instance, old, is_dry=is_dry))
+    checked = run_events.clear_checks(instance, before, is_dry=is_dry)
+    yield Done("results of asset checks", days, checked)
 
 
 def prune_runs(

@@ -6,6 +6,7 @@ replaced, and the payloads that figures as of a past day are read from again, st
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -261,14 +262,21 @@ def note(database: Database, actor: str, done: list[Done]) -> None:
         )
 
 
-def standing_runs(conn: psycopg.Connection) -> set[str]:
-    """Return the Dagster runs that standing or held-back days came from. Connect as app."""
+def standing_days(conn: psycopg.Connection) -> dict[str, set[tuple[str, date]]]:
+    """Return the Dagster runs that standing or held-back days came from, with these days.
+
+    A day is (account, UTC day). Connect as app.
+    """
     rows = conn.execute(
-        "select distinct deliveries.dagster_run_id from raw.partitions inner join raw.deliveries"
+        "select deliveries.dagster_run_id, partitions.account_id, partitions.usage_date"
+        " from raw.partitions inner join raw.deliveries"
         " on deliveries.id in (partitions.delivery_id, partitions.blocked_by)"
         " where deliveries.dagster_run_id is not null"
     )
-    return {run_id for (run_id,) in rows}
+    found: dict[str, set[tuple[str, date]]] = defaultdict(set)
+    for run_id, account_id, day in rows:
+        found[run_id].add((account_id, day))
+    return found
 
 
 def _count(conn: psycopg.Connection, query: str, days: int) -> int:

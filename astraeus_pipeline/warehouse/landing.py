@@ -68,29 +68,40 @@ class LandingStore:
         return Part(name=name, media_type=media_type, sha256=sha256, bytes=size, uri=uri)
 
     def remember(self, source: str, part: Part) -> None:
-        """Note that a part is what a source holds in exactly this version (url, size, ETag).
+        """Note that a part is what a source holds in exactly this version (url, size, ETag)."""
+        self.note(source, json.dumps(asdict(part), sort_keys=True))
 
-        The note lies beside the payloads and may be lost: then the source is fetched again.
+    def recall(self, source: str) -> Part | None:
+        """Return the part that was noted for this version of a source, if it is still stored."""
+        try:
+            part = Part(**json.loads(self.noted(source) or "null"))
+        except (ValueError, TypeError):
+            return None
+        with told(self.root):
+            return part if self._objects.exists(part.uri) else None
+
+    def note(self, source: str, text: str) -> None:
+        """Note what was found out about a version of a source, instead of what was noted before.
+
+        The note lies beside the payloads and may be lost: then the source is asked again.
         """
-        text = json.dumps(asdict(part), sort_keys=True).encode()
         with tempfile.NamedTemporaryFile(dir=self._objects.scratch, delete=False) as handle:
             path = Path(handle.name)
-            handle.write(text)
+            handle.write(text.encode())
         try:
             with told(self.root):
                 self._objects.publish(path, _note_of(source))
         finally:
             path.unlink(missing_ok=True)
 
-    def recall(self, source: str) -> Part | None:
-        """Return the part that was noted for this version of a source, if it is still stored."""
+    def noted(self, source: str) -> str | None:
+        """Return what was noted about this version of a source; None if nothing is."""
         with told(self.root):
             try:
                 with self._objects.open(_note_of(source)) as handle:
-                    part = Part(**json.loads(handle.read()))
-            except (FileNotFoundError, ValueError, TypeError):
+                    return handle.read().decode()
+            except (FileNotFoundError, ValueError):
                 return None
-            return part if self._objects.exists(part.uri) else None
 
     @contextmanager
     def open(self, part: Part) -> Iterator[BinaryIO]:

@@ -18,7 +18,9 @@ from astraeus_pipeline.accounts import key_backup, sealing, store
 from astraeus_pipeline.cli import app
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.orchestration import run_events
 from astraeus_pipeline.orchestration.housekeeping import keep_house, prune_runs
+from astraeus_pipeline.orchestration.partitions import DAYS, key_of, range_tags
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import backup, housekeeping, sessions, users
 from astraeus_pipeline.warehouse.engine import Database
@@ -115,6 +117,8 @@ def test_what_is_old_goes_and_the_rest_stays(house: House) -> None:
         "expired attachments": 1,
         "threads that the assistant remembers": 1,
         "runs of Dagster": 0,
+        "events of runs that stay": 0,
+        "results of asset checks": 0,
     }
     assert house.keep(is_dry=True) == expected
     assert house.ask("select count(*) from app.sessions") == [(2,)]
@@ -210,6 +214,52 @@ def test_runs_go_but_for_those_that_something_stands_from(house: House, tmp_path
     assert house.instance.get_latest_materialization_event(first.key) is not None
 
 
+def test_a_run_that_stays_keeps_what_says_that_partitions_stand(house: House) -> None:
+    accounts = dg.DynamicPartitionsDefinition(name="accounts")
+    house.instance.add_dynamic_partitions("accounts", ["acme"])
+
+    @dg.asset(
+        partitions_def=dg.MultiPartitionsDefinition({"account": accounts, "day": DAYS}),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[dg.AssetCheckSpec("is_whole", asset="costs")],
+    )
+    def costs() -> Iterator[Any]:
+        yield dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True)])
+
+    days = [TODAY - timedelta(days=ago) for ago in (4, 3, 2)]
+    runs = [
+        dg.materialize([costs], instance=house.instance, tags=range_tags("acme", window)).run_id
+        for window in (DayRange(days[0], days[1]), DayRange(days[0], days[2]))
+    ]
+    keys = {str(key_of("acme", day)) for day in days}
+    assert house.instance.get_materialized_partitions(costs.key) == keys
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert run_events.whole_runs(house.instance, datetime.now(UTC) - timedelta(days=1)) == []
+    assert run_events.whole_runs(house.instance, tomorrow) == runs
+    # The second run read the first day again and found it as it was.
+    stands = {
+        runs[0]: {str(key_of("acme", days[0]))},
+        runs[1]: keys - {str(key_of("acme", days[0]))},
+    }
+    would = run_events.thin(house.instance, stands, is_dry=True)
+    assert run_events.whole_runs(house.instance, tomorrow) == runs
+    assert run_events.thin(house.instance, stands, is_dry=False) == would > 20
+    assert run_events.thin(house.instance, stands, is_dry=False) == 0
+    assert run_events.whole_runs(house.instance, tomorrow) == []
+    assert house.instance.get_materialized_partitions(costs.key) == keys
+    for run in runs:
+        left = house.instance.get_records_for_run(run).records
+        assert {str(each.partition_key) for each in left} == stands[run]
+        assert house.instance.get_run_by_id(run) is not None
+
+    assert run_events.clear_checks(house.instance, tomorrow, is_dry=True) == 1
+    assert run_events.clear_checks(house.instance, tomorrow, is_dry=False) == 1
+    assert run_events.clear_checks(house.instance, tomorrow, is_dry=False) == 0
+    check = dg.AssetCheckKey(costs.key, "is_whole")
+    storage = house.instance.event_log_storage
+    assert storage.get_latest_asset_check_execution_by_key([check])[check].run_id == runs[1]
+
+
 def test_runs_that_the_ledger_names_are_told(house: House) -> None:
     with house.database.connect("loader", autocommit=True) as conn:
         for run in ("stands", "superseded"):
@@ -225,7 +275,7 @@ def test_runs_that_the_ledger_names_are_told(house: House) -> None:
             " first_day, id, 'loaded' from raw.deliveries where dagster_run_id = 'stands'"
         )
     with house.database.connect("app", autocommit=True) as conn:
-        assert housekeeping.standing_runs(conn) == {"stands"}
+        assert housekeeping.standing_days(conn) == {"stands": {("acme", TODAY)}}
 
 
 def test_short_retention_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import socket
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +229,37 @@ def test_secrets_stay_out_of_errors(bucket: Any, s3_url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         FOCUS.check(account("s3://no-such-bucket/x", KEYS, endpoint_url=s3_url))
     assert "test-secret" not in str(caught.value)
+
+
+def test_a_file_that_was_looked_into_is_not_read_again_for_other_months(
+    tmp_path: Path, landing: LandingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bills = tmp_path / "bills"
+    long_ago = (datetime.now(UTC) - timedelta(days=2)).timestamp()
+    for month in (8, 9, 10):
+        path = write(bills / f"bill-{month}.csv", [line(date(2026, month, 5))])
+        os.utime(path, (long_ago, long_ago))
+    looked_into: list[str] = []
+    opened = FileStore.open
+
+    def noted(self: FileStore, file: Any) -> Any:
+        looked_into.append(file.path)
+        return opened(self, file)
+
+    monkeypatch.setattr(FileStore, "open", noted)
+
+    def fetch() -> set[str]:
+        looked_into.clear()
+        [fetched] = FOCUS.fetch(account(str(bills)), "costs", OCTOBER, landing)
+        assert [part.name for part in fetched.parts] == ["bill-10.csv"]
+        return set(looked_into)
+
+    every = {f"bill-{month}.csv" for month in (8, 9, 10)}
+    assert fetch() == every
+    assert fetch() == set()
+    # Another time of change is another file; what is that new is looked into until it is a day old.
+    os.utime(bills / "bill-9.csv")
+    assert fetch() == fetch() == {"bill-9.csv"}
+    write(bills / "bill-9.csv", [line(date(2026, 10, 5), cost="7")])
+    [fetched] = FOCUS.fetch(account(str(bills)), "costs", OCTOBER, landing)
+    assert {part.name for part in fetched.parts} == {"bill-9.csv", "bill-10.csv"}

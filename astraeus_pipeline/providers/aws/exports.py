@@ -168,7 +168,7 @@ class _Reader:
         if not readable:
             raise PermanentError(f"{self._store.url}: {selection.describe(listing)}.")
         dialect, _ = _match(_opened(self._store, readable[0]), self._format)
-        inspector = Inspector(self._store, None, dialect)
+        inspector = Inspector(self._store, None, dialect, self._landing)
         for month in selection.select(self._store, listing, self._days, inspector):
             found = self._land(month.month, month.files)
             yield self._delivery(month.month, found, month.expected_rows)

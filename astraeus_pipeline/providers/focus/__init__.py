@@ -90,7 +90,7 @@ class FocusProvider(Provider):
         if dataset != "costs":
             raise NotObtainable(f"FOCUS files hold costs, not {dataset} (account {account.slug}).")
         store, config = _open_store(account)
-        inspector = Inspector(store, config.date_order, _DIALECT)
+        inspector = Inspector(store, config.date_order, _DIALECT, landing)
         parts: dict[StoredFile, Part] = {}
         try:
             for found in selection.select(store, store.list(), days, inspector):

@@ -1,0 +1,1 @@
+"""Years of daily schedules, compressed in time; see `__main__`."""

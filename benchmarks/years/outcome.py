@@ -1,0 +1,166 @@
+"""What two years came to, against what they were at the start."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from astraeus_pipeline.settings import Settings
+from astraeus_pipeline.warehouse import operations
+from astraeus_pipeline.warehouse.housekeeping import Retention
+from benchmarks.measure import Cost
+from benchmarks.report import Goal, Report
+from benchmarks.scratch import Scratch
+from benchmarks.years import sizes
+from benchmarks.years.diary import Day, Diary
+from benchmarks.years.sizes import Sizes
+
+_WARM_UP: Final = 4  # full days at each end that are not compared
+_SETTLED: Final = 125  # days after which retention of 90 days has let go for a month
+Row = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """How things stand after the last day."""
+
+    copies: dict[str, tuple[int, int]]
+    missing: int
+    fewest_leaves: int
+    old_threads: int
+
+
+def look(place: Scratch, settings: Settings, charges: int) -> Found:
+    """Look at the installation; `charges` is how many its bills hold."""
+    del settings
+    row = place.admin.execute("select count(*) from raw.focus_costs").fetchone()
+    assert row is not None
+    with place.database.connect("app", autocommit=True) as conn:
+        leaves = operations.months_ahead(conn)
+        threads = operations.old_checkpoints(conn, Retention().checkpoint_days + 1)
+    place.admin.execute("vacuum")  # what autovacuum had no second for
+    return Found(sizes.bloat(place.admin), charges - row[0], min(leaves.values()), threads)
+
+
+def report(diary: Diary, found: Found, on: dict[str, str], options: dict[str, Any]) -> Report:
+    """Compare, and state the claims."""
+    full = [each for each in diary.days if each.kind == "full"]
+    sample = max(1, options["full"] - _WARM_UP)
+    first, last = full[: options["full"]][-sample:], full[-sample:]
+    start, end = _middle(first), _middle(last)
+    then, now = _settled(diary), list(diary.sizes.values())[-1]
+    worst = max(found.copies.items(), key=lambda each: each[1][0] / each[1][1])
+    return Report(
+        name="years",
+        title=f"{len(diary.days)} days of daily schedules at {options['accounts']} accounts",
+        machine=on,
+        options={name: value for name, value in options.items() if name != "home"},
+        header=("what", "at the start", "at the end", "ratio"),
+        rows=[
+            _row("a day, s", start.wall, end.wall),
+            _row("a day, CPU s", start.cpu, end.cpu),
+            *_parts(first, last),
+            *_tables(then, now),
+            *_copied(found.copies),
+        ],
+        goals=[
+            Goal("CPU of a day, end / start", end.cpu / start.cpu, 1.2),
+            Goal("time of a day, end / start", end.wall / start.wall, 1.2),
+            Goal(
+                "Dagster's tables, bytes at the end / after four months",
+                now.of("dagster") / then.of("dagster"),
+                1.5,
+            ),
+            Goal(f"bytes of the most bloated table / of a copy ({worst[0]})", _share(worst[1]), 2),
+            Goal("charges that do not stand", abs(found.missing), 0),
+            Goal("runs that failed", len(diary.failures), 0),
+            Goal("months ahead that have their leaves", found.fewest_leaves, 2, at_least=True),
+            Goal("threads whose checkpoints are too old", found.old_threads, 0),
+        ],
+        notes=_notes(diary),
+    )
+
+
+def _notes(diary: Diary) -> tuple[str, ...]:
+    kinds = {kind: sum(each.kind == kind for each in diary.days) for kind in ("full", "loads")}
+    builds = sum("build" in each.costs for each in diary.days)
+    monthly = ", ".join(
+        f"{day[:7]} {sum(each.tables.values()) / 1e6:.0f} ({each.of('dagster') / 1e6:.0f})"
+        for day, each in diary.sizes.items()
+    )
+    return (
+        "Clocks of all processes and of PostgreSQL are set to each simulated hour; autovacuum looks"
+        " every second without its pauses, since a day takes seconds.",
+        f"Days by kind: {kinds}; {builds} builds. Runs execute one after another in one process,"
+        " without run launcher, queue and captured output; ticks of sensors are written by SQL.",
+        f"Days: medians of the full ones at each end, but for the first {_WARM_UP}. Tables at the"
+        " start are those after four months.",
+        f"MB of all tables at the first of each month (of Dagster's): {monthly}.",
+    )
+
+
+def _settled(diary: Diary) -> Sizes:
+    begun = diary.days[0].day.toordinal()
+    known = [
+        each
+        for day, each in diary.sizes.items()
+        if date_of(day) - begun >= min(_SETTLED, len(diary.days) // 3)
+    ]
+    return known[0]
+
+
+def date_of(day: str) -> int:
+    """Return a day's ordinal."""
+    from datetime import date
+
+    return date.fromisoformat(day).toordinal()
+
+
+def _middle(days: Sequence[Day]) -> Cost:
+    return Cost(
+        statistics.median(each.whole.wall for each in days),
+        statistics.median(each.whole.client_cpu for each in days),
+        statistics.median(each.whole.server_cpu for each in days),
+    )
+
+
+def _parts(first: Sequence[Day], last: Sequence[Day]) -> Iterable[Row]:
+    for part in last[-1].costs:
+        start, end = (
+            statistics.median(each.costs[part].cpu for each in days) for days in (first, last)
+        )
+        yield _row(f"{part}, CPU s", start, end)
+
+
+def _tables(then: Sizes, now: Sizes) -> Iterable[Row]:
+    for schema in sizes.SCHEMAS:
+        yield _row(f"schema {schema}, MB", then.of(schema) / 1e6, now.of(schema) / 1e6)
+    yield _row("landing store, MB", then.landed[1] / 1e6, now.landed[1] / 1e6)
+    yield _row("landing store, files", then.landed[0], now.landed[0], 0)
+    for name, rows in now.rows.items():
+        yield _row(f"{name}, rows", then.rows[name], rows, 0)
+    largest = sorted(now.tables, key=lambda name: -now.tables[name])[:12]
+    for name in largest:
+        yield _row(f"{name}, MB", then.tables.get(name, 0) / 1e6, now.tables[name] / 1e6)
+
+
+def _copied(copies: dict[str, tuple[int, int]]) -> Iterable[Row]:
+    for name, pair in sorted(copies.items(), key=lambda each: -_share(each[1]))[:8]:
+        size, fresh = pair
+        yield (
+            f"{name}, MB: fresh copy, as it is",
+            f"{fresh / 1e6:.1f}",
+            f"{size / 1e6:.1f}",
+            f"{_share(pair):.2f}",
+        )
+
+
+def _share(pair: tuple[int, int]) -> float:
+    return pair[0] / pair[1]
+
+
+def _row(what: str, then: float, now: float, digits: int = 2) -> Row:
+    ratio = f"{now / then:.2f}" if then else ""
+    return what, f"{then:,.{digits}f}", f"{now:,.{digits}f}", ratio
