@@ -6,6 +6,7 @@ FileNotFoundError where an object is not there.
 
 from __future__ import annotations
 
+import io
 import re
 import secrets
 import shutil
@@ -17,6 +18,7 @@ from typing import Any, BinaryIO, Final, Protocol, cast
 from astraeus_pipeline.errors import ConfigError, StoreError
 
 _CHUNK: Final = 1 << 20
+_READ_AHEAD: Final = 8 << 20
 _S3_SECONDS: Final = {"connect_timeout": 10, "request_timeout": 60}
 _OF_STORES: Final = re.compile(
     r"AWS Error|curlCode|timed? ?out|HTTP status|connect|reset|closed|name resolution|Azure",
@@ -200,7 +202,9 @@ class _S3:
         return bool(info.type == FileType.File)
 
     def open(self, name: str) -> BinaryIO:
-        return cast(BinaryIO, self._fs.open_input_file(f"{self._base}/{name}"))
+        # A Parquet file is read column by column, and each read would be a request of its own.
+        handle = self._fs.open_input_file(f"{self._base}/{name}")
+        return io.BufferedReader(handle, _READ_AHEAD)
 
     def sizes(self) -> dict[str, int]:
         from pyarrow.fs import FileSelector, FileType

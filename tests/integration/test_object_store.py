@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from app.queries import payloads
@@ -14,13 +16,16 @@ from astraeus_pipeline.accounts.sealing import KeyRing
 from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import StoreError
+from astraeus_pipeline.exports.tables import open_table
 from astraeus_pipeline.orchestration.delivering import Delivered, Ingestion, deliver, reload
 from astraeus_pipeline.providers.focus import FOCUS
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.acceptances import Acceptance
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.landing import LandingStore
+from astraeus_pipeline.warehouse.object_stores import objects_at
 from tests.fixtures.estate import write_month
+from tests.fixtures.faulty_proxy import Bend, faulty
 from tests.fixtures.object_stores import S3, s3
 
 pytestmark = pytest.mark.integration
@@ -67,6 +72,24 @@ def test_every_reader_of_payloads_reads_them_there(
         Acceptance("me", "right", result.delivery_id, frozenset({DAYS.first})),
     )
     assert again.rows == 4
+
+
+def test_a_file_of_many_columns_is_not_a_request_for_each(bucket: S3, tmp_path: Path) -> None:
+    names = [f"column_{number}" for number in range(80)]
+    rows = pa.table({name: [f"{name} {row}" for row in range(1_000)] for name in names})
+    pq.write_table(rows, tmp_path / "bill.parquet", row_group_size=500)
+    objects_at("s3://landing/bills", bucket.options).publish(
+        tmp_path / "bill.parquet", "bill.parquet"
+    )
+    with faulty(f"http://127.0.0.1:{bucket.port}") as between:
+        between.bend = Bend(when=lambda method, path: method == "GET")
+        at = between.url.removeprefix("http://")
+        store = objects_at("s3://landing/bills", {**bucket.options, "endpoint_override": at})
+        with store.open("bill.parquet") as handle:
+            table = open_table(handle, "parquet", "bill.parquet")
+            read = pa.Table.from_batches(table.batches)
+    assert read.num_rows == 1_000 and read.column_names == names
+    assert 1 <= between.bent <= 5
 
 
 def test_a_store_that_is_away_fails_the_load_in_words_and_the_next_one_stands(
