@@ -11,7 +11,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # Our own modules would be compiled again by every process that is started.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions mcp-suite focus eval bench bench-anomalies bench-forecasts chaos dev manifest lock focus-lock setup clean
+.PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions mcp-suite focus eval bench bench-anomalies bench-forecasts chaos spark-marts dev manifest lock focus-lock setup clean
 
 setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
@@ -28,7 +28,7 @@ $(STAMP): requirements.lock pyproject.toml deploy/find-python
 
 # The emulated Snowflake wants an older connector than the product: an environment of its own, in
 # the user's cache. What was made is noted here; who needs it asks the script, which makes it again.
-$(FAKESNOW): deploy/fakesnow.lock deploy/fakesnow-venv | $(STAMP)
+$(FAKESNOW): deploy/fakesnow.lock deploy/fakesnow-venv deploy/locked-venv | $(STAMP)
 	@deploy/fakesnow-venv > $@.new && mv $@.new $@
 
 manifest: $(MANIFEST)
@@ -117,6 +117,11 @@ chaos: setup
 # What a server wants: no emulators, no tests.
 SERVED := --extra build --extra celery --extra kubernetes --extra otel
 
+# What changed of the line items, summed by dbt on Spark (an environment of its own, Java 17) and taken
+# back into PostgreSQL. SPARK="--all" for all of them.
+spark-marts: setup
+	deploy/spark-marts $(SPARK)
+
 # Needs uv, for the universal resolution; installing does not.
 lock:
 	uv pip compile --all-extras --generate-hashes --universal --no-emit-index-url --no-annotate --no-header \
@@ -125,6 +130,8 @@ lock:
 	  --python-version 3.11 -c requirements.lock pyproject.toml -o deploy/container/requirements.lock
 	uv pip compile --generate-hashes --universal --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 deploy/fakesnow.in -o deploy/fakesnow.lock
+	uv pip compile --generate-hashes --universal --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 deploy/spark.in -o deploy/spark.lock
 
 # The validator's own lock, for Python 3.12 and numpy 1.
 focus-lock:

@@ -26,6 +26,7 @@ from astraeus_pipeline.cli import (
     focus,
     housekeeping,
     keys,
+    line_items,
     monitor,
     process,
     reconcile,
@@ -88,6 +89,9 @@ app.add_typer(anomaly.app, name="anomaly", help="Unexpected cost, and what peopl
 app.add_typer(savings.app, name="savings", help="What could cost less; dismiss what is not wanted.")
 app.add_typer(users.app, name="user", help="Who may sign in to the app, and who has.")
 app.add_typer(db.app, name="db", help="The database: start, stop, migrate, where it is.")
+app.add_typer(
+    line_items.app, name="line-items", help="Line items outside of PostgreSQL, for a second engine."
+)
 app.add_typer(keys.app, name="keys", help="The key ring that seals credentials.")
 
 

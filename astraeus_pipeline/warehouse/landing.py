@@ -136,6 +136,11 @@ class LandingStore:
         with self.open(Part("manifest.json", "jsonl", sha256, 0, uri)) as handle:
             return manifest.load(handle.read())
 
+    def publish(self, file: Path, name: str) -> None:
+        """Make a file's bytes the object of this name, unless there is one; the file may go."""
+        with told(self.root):
+            self._objects.publish(file, name)
+
     @property
     def objects(self) -> Objects:
         """Payloads and notes by URI, for what handles the store as a whole."""

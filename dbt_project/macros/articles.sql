@@ -9,12 +9,10 @@
         {{ charge }}.sku_meter,
         case
             when {{ charge }}.provider in ('aws', 'snowflake') and {{ charge }}.charge_category = 'Usage'
-                then regexp_replace(
-                    {{ charge }}.charge_description,
-                    '^(Usage|DiscountedUsage|SavingsPlanCoveredUsage) | at [0-9.]+ [A-Z]{3}$',
-                    '',
-                    'g'
-                )
+                then {{ without(
+                    charge ~ '.charge_description',
+                    '^(Usage|DiscountedUsage|SavingsPlanCoveredUsage) | at [0-9.]+ [A-Z]{3}$'
+                ) }}
         end
     )
 {%- endmacro %}

@@ -48,8 +48,8 @@
         when {{ line }}.line_item_line_item_type = 'Tax' then 'Tax'
         when {{ line }}.line_item_line_item_type = 'Credit' then 'Credit'
         -- refunds, and discounts that AWS books as lines of their own
-        when {{ line }}.line_item_line_item_type ~* 'refund|discount$' then 'Adjustment'
-        when {{ line }}.line_item_line_item_type ~* 'fee$' then 'Purchase'
+        when {{ matches(line ~ '.line_item_line_item_type', 'refund|discount$', any_case=true) }} then 'Adjustment'
+        when {{ matches(line ~ '.line_item_line_item_type', 'fee$', any_case=true) }} then 'Purchase'
         else 'Usage'
     end
 {%- endmacro %}
@@ -58,7 +58,9 @@
     Tags under the names that people gave them: legacy reports write user:team, CUR 2.0 user_team.
     AWS's own (aws:createdBy) keep their prefix. Empty values are no tags.
 #}
-{% macro cur_tags(tags) -%}
+{% macro cur_tags(tags) %}{{ return(adapter.dispatch('cur_tags')(tags)) }}{% endmacro %}
+
+{% macro default__cur_tags(tags) -%}
     case
         when {{ tags }} is not null then (
             select jsonb_object_agg(regexp_replace(tag.key, '^user[:_]', ''), tag.value)
@@ -66,4 +68,18 @@
             where tag.value not in ('null'::jsonb, '""'::jsonb)
         )
     end
+{%- endmacro %}
+
+{% macro spark__cur_tags(tags) -%}
+    nullif(
+        to_json(
+            map_from_entries(
+                transform(
+                    filter(map_entries(from_json({{ tags }}, 'map<string, string>')), tag -> tag.value <> ''),
+                    tag -> struct(regexp_replace(tag.key, '^user[:_]', ''), tag.value)
+                )
+            )
+        ),
+        '{}'
+    )
 {%- endmacro %}

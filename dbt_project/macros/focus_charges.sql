@@ -36,7 +36,7 @@ select
     costs.capacity_reservation_id,
     costs.capacity_reservation_status,
     -- never null in FOCUS: what its issuer files nowhere is no usage
-    coalesce(initcap(costs.charge_category), 'Adjustment') as charge_category,
+    coalesce({{ capitalised('costs.charge_category') }}, 'Adjustment') as charge_category,
     costs.charge_class,
     costs.charge_description,
     case lower(costs.charge_frequency)

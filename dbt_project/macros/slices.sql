@@ -154,7 +154,7 @@
     keeps the planner from turning that into a hash join over the whole history (1.04 s where this
     takes 0.08, for one day of 36, and ten times that for a year).
 #}
-{% macro of_changed_days(relation) %}
+{% macro default__of_changed_days(relation) %}
     {%- if is_incremental() -%}
     select charges.*
     from (select distinct account_id, usage_date from {{ changed_slices() }}) as changed
@@ -174,7 +174,7 @@
     rebuild. At 10M charges that takes 15 CPU s, one aggregate over all of them 25, and with rows
     strewn over the whole mart each later day's work reads and writes a page per row.
 #}
-{% macro by_changed_day(query) %}
+{% macro default__by_changed_day(query) %}
     select summed.*
     from (
         select distinct account_id, usage_date from {{ changed_slices() }}

@@ -5,7 +5,8 @@
         on_schema_change='append_new_columns',
         indexes=[{'columns': ['usage_date', 'account_id']}],
         pre_hook="{{ open_increment('int_raw_reconciliations', except_blocked=true) }}",
-        post_hook="{{ close_increment() }}"
+        post_hook="{{ close_increment() }}",
+        meta={'on_spark': 'view'}
     )
 }}
 
@@ -103,11 +104,4 @@ from charges
 left join service_categories on service_categories.service_name = charges.service_name
 left join service_subcategories on service_subcategories.service_name = charges.service_name
 left join regions on regions.region_id = charges.region_id
-{% if not is_incremental() %}
--- a rebuild has no older figures of a day that is held back
-where
-    not exists (
-        select 1 from {{ ref('int_days_blocked') }} as blocked
-        where blocked.account_id = charges.account_id and blocked.usage_date = charges.usage_date
-    )
-{% endif %}
+{{ unless_held_back('charges') }}

@@ -77,14 +77,14 @@ select
     costs.billed_cost,
     costs.bill_payer_account_id as billing_account_id,
     costs.bill_payer_account_name as billing_account_name,
-    null::text as billing_account_type,
+    {{ null_of('text') }} as billing_account_type,
     costs.line_item_currency_code as billing_currency,
-    (costs.billing_period + interval '1 month') at time zone 'UTC' as billing_period_end,
-    costs.billing_period::timestamp at time zone 'UTC' as billing_period_start,
-    null::text as capacity_reservation_id,
-    null::text as capacity_reservation_status,
+    {{ utc_midnight('costs.billing_period', '1 month') }} as billing_period_end,
+    {{ utc_midnight('costs.billing_period') }} as billing_period_start,
+    {{ null_of('text') }} as capacity_reservation_id,
+    {{ null_of('text') }} as capacity_reservation_status,
     costs.charge_category,
-    null::text as charge_class,
+    {{ null_of('text') }} as charge_class,
     costs.line_item_line_item_description as charge_description,
     case
         when costs.charge_category = 'Usage' then 'Usage-Based'
@@ -95,7 +95,7 @@ select
         when costs.line_item_usage_end_date > costs.line_item_usage_start_date
             then costs.line_item_usage_end_date
         -- AWS writes some fees without a duration
-        else (costs.usage_date + interval '1 day') at time zone 'UTC'
+        else {{ utc_midnight('costs.usage_date', '1 day') }}
     end as charge_period_end,
     costs.line_item_usage_start_date as charge_period_start,
     case
@@ -103,7 +103,7 @@ select
         when costs.commitment_id is not null then 'Usage'
     end as commitment_discount_category,
     costs.commitment_id as commitment_discount_id,
-    null::text as commitment_discount_name,
+    {{ null_of('text') }} as commitment_discount_name,
     case
         when costs.savings_plan_savings_plan_a_r_n is null
             then case when costs.commitment_id is not null then costs.line_item_usage_amount end
@@ -135,7 +135,7 @@ select
         when costs.is_consumption and costs.line_item_usage_amount is not null then costs.unit
     end as consumed_unit,
     costs.contracted_cost,
-    null::numeric as contracted_unit_price,
+    {{ null_of('numeric') }} as contracted_unit_price,
     costs.effective_cost,
     costs.bill_invoice_id as invoice_id,
     coalesce(
@@ -148,12 +148,12 @@ select
     case
         when costs.line_type in ('DiscountedUsage', 'SavingsPlanCoveredUsage') then 'Committed'
         when costs.line_type <> 'Usage' then null
-        when costs.pricing_term = 'Spot' or costs.line_item_usage_type ~ 'SpotUsage' then 'Dynamic'
+        when costs.pricing_term = 'Spot' or {{ matches('costs.line_item_usage_type', 'SpotUsage') }} then 'Dynamic'
         else 'Standard'
     end as pricing_category,
     -- AWS prices and bills in one currency
     costs.line_item_currency_code as pricing_currency,
-    null::numeric as pricing_currency_contracted_unit_price,
+    {{ null_of('numeric') }} as pricing_currency_contracted_unit_price,
     costs.effective_cost as pricing_currency_effective_cost,
     case
         when costs.public_cost is not null then costs.pricing_public_on_demand_rate
@@ -170,23 +170,23 @@ select
         when costs.bill_billing_entity = 'AWS Marketplace' then coalesce(costs.line_item_legal_entity, 'AWS')
         else 'AWS'
     end as publisher_name,
-    nullif(coalesce(costs.product_region_code, costs.product ->> 'region'), 'global') as region_id,
-    null::text as region_name,
+    nullif(coalesce(costs.product_region_code, {{ json_field('costs.product', 'region') }}), 'global') as region_id,
+    {{ null_of('text') }} as region_name,
     costs.line_item_resource_id as resource_id,
-    null::text as resource_name,
+    {{ null_of('text') }} as resource_name,
     case
         when costs.line_item_resource_id is not null
             then coalesce(costs.product_product_family, costs.line_item_product_code)
     end as resource_type,
-    null::text as service_category,
+    {{ null_of('text') }} as service_category,
     coalesce(costs.product_product_name, costs.line_item_product_code) as service_name,
-    null::text as service_subcategory,
+    {{ null_of('text') }} as service_subcategory,
     costs.product_sku as sku_id,
     case when costs.product_sku is not null then costs.line_item_usage_type end as sku_meter,
-    null::jsonb as sku_price_details,
+    {{ null_of('jsonb') }} as sku_price_details,
     costs.pricing_rate_code as sku_price_id,
     costs.line_item_usage_account_id as sub_account_id,
     costs.line_item_usage_account_name as sub_account_name,
-    null::text as sub_account_type,
+    {{ null_of('text') }} as sub_account_type,
     {{ cur_tags('costs.resource_tags') }} as tags
 from costs

@@ -8,7 +8,10 @@ delivered as (
         azure_costs_focus.*,
         azure_costs_focus.list_cost <> 0 or azure_costs_focus.effective_cost = 0 as has_list_price,
         azure_costs_focus.contracted_cost <> 0 or azure_costs_focus.effective_cost = 0 as has_contracted_price,
-        coalesce(azure_costs_focus.service_name, azure_costs_focus.payload ->> 'x_SkuMeterCategory') as service
+        coalesce(
+            azure_costs_focus.service_name,
+            {{ json_field('azure_costs_focus.payload', 'x_SkuMeterCategory') }}
+        ) as service
     from {{ source('raw', 'azure_costs_focus') }} as azure_costs_focus
 ),
 

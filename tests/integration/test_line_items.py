@@ -1,0 +1,215 @@
+"""Line items as Parquet and their sums back again: exact, tied out, nothing superseded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from astraeus_pipeline.contracts import FOCUS_COSTS
+from astraeus_pipeline.contracts.columns import arrow_type
+from astraeus_pipeline.contracts.delivery import RowBatch
+from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.providers.focus import FOCUS
+from astraeus_pipeline.settings import PROJECT_ROOT
+from astraeus_pipeline.warehouse import line_item_sums, line_items
+from astraeus_pipeline.warehouse.engine import Database
+from astraeus_pipeline.warehouse.landing import LandingStore
+from astraeus_pipeline.warehouse.line_item_sums import COLUMNS, Taken
+from astraeus_pipeline.warehouse.line_items import Order, Standing
+from astraeus_pipeline.warehouse.loader import LoadOptions, load
+from benchmarks.awkward_bills import MONTH, Bill
+from benchmarks.deliveries import land, read_rows
+
+pytestmark = pytest.mark.integration
+
+OPTIONS = LoadOptions(today=MONTH.end, settle_days=3)
+COSTS = ("list_cost", "contracted_cost", "effective_cost", "billed_cost")
+KEYS = ["account_id", "usage_date", "billing_period", "delivery_id"]
+BILL = Bill(0, 40, FOCUS_COSTS)
+
+
+class Place:
+    """A database with an awkward bill, a landing store, and an engine that sums in Arrow."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database, self.folder = database, folder
+        self.landing = LandingStore(str(folder / "landing"))
+        macro = (PROJECT_ROOT / "dbt_project/macros/engines/summed.sql").read_text()
+        body = re.search(r"create_summed_tables\(\) %}(.*){% endmacro", macro, re.S)
+        assert body is not None
+        with database.connect("dbt", autocommit=True) as conn:
+            conn.execute("create schema if not exists intermediate")
+            conn.execute(body.group(1).encode())
+
+    def load(self, bill: Bill) -> None:
+        path = bill.write(self.folder / f"{bill.refresh}.parquet")
+        fetched, payload = land(self.landing, bill.account_id, [path], MONTH)
+        with self.database.connect("loader", autocommit=True) as conn:
+            read = read_rows(fetched, self.landing)
+            assert load(conn, FOCUS_COSTS, fetched, payload, read, OPTIONS).state == "loaded"
+
+    def order(self, *, is_everything: bool = True) -> Order:
+        with self.database.connect("dbt", autocommit=True) as conn:
+            standing = line_items.standing_deliveries(conn, is_everything=is_everything)
+        return line_items.place_order(self.landing, standing, self.read)
+
+    def read(self, standing: Standing) -> Iterable[RowBatch]:
+        return FOCUS.rows(self.landing.read_manifest(standing.payload_uri), self.landing)
+
+    def rows(self, order: Order) -> pa.Table:
+        """Return the line items that an order means."""
+        slices = pq.read_table(self.folder / "landing" / order.folder / line_items.SLICES)
+        files = [each for each in slices["file"].unique().to_pylist() if each]
+        rows = [pq.ParquetFile(self.folder / "landing" / each).read() for each in files]
+        return pa.concat_tables(rows).join(slices.select(KEYS), KEYS, join_type="left semi")
+
+    def sum_up(self, order: Order, *, lost: int = 0, more: Decimal = Decimal(0)) -> None:
+        """Do an engine's work, a line per slice and currency; `lost` and `more` are its faults."""
+        rows = self.rows(order).slice(lost)
+        for cost in COSTS:
+            at = rows.schema.get_field_index(cost)
+            rows = rows.set_column(at, cost, pc.coalesce(rows[cost], rows["billed_cost"]))
+        summed = rows.group_by([*KEYS, "billing_currency"], use_threads=False).aggregate(
+            [*((cost, "sum") for cost in COSTS), ([], "count_all")]
+        )
+        renamed = {f"{cost}_sum": cost for cost in COSTS} | {"count_all": "charges"}
+        lines = summed.rename_columns([renamed.get(n, n) for n in summed.schema.names]).to_pylist()
+        lines[0]["billed_cost"] += more
+        for line in lines:
+            line |= {"provider": "focus", "service_name": "s", "charge_category": "Usage"}
+            line |= {"is_final": False, "is_invoiced": False, "loaded_at": datetime.now(UTC)}
+        table = pa.Table.from_pylist(lines, pa.schema([(name, _type(name)) for name in COLUMNS]))
+        target = self.folder / "landing" / order.folder / line_item_sums.MART
+        target.mkdir()
+        pq.write_table(table, target / "part-0.parquet")
+
+    def take_back(self, order: Order) -> Taken:
+        with self.database.connect("dbt", autocommit=True) as conn:
+            return line_item_sums.take_back(conn, self.landing, order.name)
+
+    def ask(self, query: str) -> list[tuple[object, ...]]:
+        with self.database.connect("admin") as conn:
+            return conn.execute(query.encode()).fetchall()
+
+
+def _type(name: str) -> pa.DataType:
+    if name in COSTS:
+        return arrow_type("numeric", 24)
+    return {
+        "usage_date": pa.date32(),
+        "billing_period": pa.date32(),
+        "charges": pa.int64(),
+        "delivery_id": pa.int64(),
+        "is_final": pa.bool_(),
+        "is_invoiced": pa.bool_(),
+        "loaded_at": pa.timestamp("us", tz="UTC"),
+    }.get(name, pa.string())
+
+
+@pytest.fixture
+def place(database: Database, tmp_path: Path) -> Place:
+    made = Place(database, tmp_path)
+    made.load(BILL)
+    return made
+
+
+def test_the_files_hold_the_standing_rows_exactly(place: Place) -> None:
+    place.load(Bill(0, 40, FOCUS_COSTS, refresh=1))
+    order = place.order()
+    assert (order.rows, order.slices, order.refused) == (40 * 30, 30, {})
+    names = [column.name for column in FOCUS_COSTS.columns if column.type != "jsonb"]
+    stored = place.ask(f"select {', '.join(names)} from raw.focus_costs")
+    written = place.rows(order).select(names).to_pylist()
+    assert {tuple(row.values()) for row in written} == set(stored)
+    assert len(written) == len(stored) == order.rows
+    assert {row["delivery_id"] for row in written} == {1, 2}
+
+
+def test_sums_come_back_where_they_tie_and_only_changed_slices_are_asked_again(
+    place: Place,
+) -> None:
+    order = place.order(is_everything=False)
+    place.sum_up(order)
+    taken = place.take_back(order)
+    assert (len(taken.tied), taken.held_back, taken.overtaken) == (30, [], [])
+    compared = place.ask(
+        "select count(*), count(*) filter (where rows.cost = sums.cost) from (select usage_date,"
+        " billing_currency, sum(coalesce(effective_cost, billed_cost)) as cost from raw.focus_costs"
+        " group by 1, 2) as rows full join (select usage_date, billing_currency,"
+        " sum(effective_cost) as cost from intermediate.daily_costs_summed group by 1, 2) as sums"
+        " using (usage_date, billing_currency)"
+    )
+    [(days_and_currencies, equal)] = compared
+    assert days_and_currencies == equal
+    assert isinstance(equal, int) and equal > 30
+    assert place.order(is_everything=False).slices == 0
+    place.load(Bill(0, 40, FOCUS_COSTS, refresh=1))
+    assert place.order(is_everything=False).slices == 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"more": Decimal("1e-24")}, r"billed_cost is .* the line items hold"),
+        ({"lost": 1}, "39 line items were summed of 40"),
+    ],
+)
+def test_a_slice_that_does_not_tie_is_held_back_alone(
+    place: Place, fault: dict[str, object], says: str
+) -> None:
+    order = place.order()
+    place.sum_up(order, **fault)  # type: ignore[arg-type]
+    taken = place.take_back(order)
+    assert len(taken.tied) == 29
+    [held] = taken.held_back
+    assert re.match(says, str(held.reason))
+    noted = place.ask("select usage_date from intermediate.summed_slices where reason is not null")
+    assert noted == [(held.usage_date,)]
+    stands = "select count(distinct usage_date) from intermediate.daily_costs_summed"
+    assert place.ask(stands) == [(29,)]
+    assert place.order(is_everything=False).slices == 1
+
+
+def test_sums_of_a_delivery_that_was_overtaken_are_left_where_they_are(place: Place) -> None:
+    order = place.order()
+    place.sum_up(order)
+    place.load(Bill(0, 40, FOCUS_COSTS, refresh=1))
+    taken = place.take_back(order)
+    assert (len(taken.tied), len(taken.overtaken)) == (25, 5)
+
+
+def test_an_order_without_sums_is_an_error(place: Place) -> None:
+    with pytest.raises(ConfigError, match="Nothing has been summed"):
+        place.take_back(place.order())
+
+
+def test_what_does_not_fit_or_differs_is_refused_and_told(place: Place) -> None:
+    whole = place.read
+
+    def other(standing: Standing) -> Iterable[RowBatch]:
+        for batch in whole(standing):
+            yield RowBatch(batch.rows.slice(1))
+
+    def large(standing: Standing) -> Iterable[RowBatch]:
+        for batch in whole(standing):
+            at = batch.rows.schema.get_field_index("pricing_quantity")
+            huge = pa.repeat(pa.scalar(Decimal(10) ** 14, arrow_type("numeric", 12)), 1)
+            column = pa.concat_arrays(
+                [huge, batch.rows.column(at).slice(1).cast(arrow_type("numeric", 12))]
+            )
+            yield RowBatch(batch.rows.set_column(at, "pricing_quantity", column))
+
+    for read, says in ((large, "pricing_quantity does not fit 14 digits"), (other, "no longer")):
+        place.read = read  # type: ignore[method-assign]
+        order = place.order()
+        assert (order.slices, order.rows) == (0, 0)
+        [reason] = order.refused.values()
+        assert says in reason
