@@ -24,6 +24,7 @@ import psycopg
 from dagster._core.execution.backfill import BulkActionStatus
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
+from redis.exceptions import RedisError
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.orchestration import celery_steps, environment, pools, sensors
@@ -156,7 +157,13 @@ class Cluster:
         return [each for each in workers if not each.children() and each.pid != root.pid]
 
     def answering(self) -> list[str]:
-        """Return the workers that answer over Redis."""
+        """Return the workers that answer over Redis; none while that is away."""
+        try:
+            return self._answering()
+        except (RedisError, OSError):
+            return []
+
+    def _answering(self) -> list[str]:
         return sorted(name for each in self._app.control.ping(timeout=1.0) for name in each)
 
     def backfill(self, accounts: Sequence[str], days: DayRange, during: Callable[[], None]) -> Ran:

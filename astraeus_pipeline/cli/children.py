@@ -67,12 +67,14 @@ class Supervisor:
         for child in fresh:
             _wait(child, deadline)
 
-    def watch(self, on_restart: Callable[[], None]) -> None:
+    def watch(self, on_restart: Callable[[], None], mend: Callable[[], None]) -> None:
         """Stay until interrupted; a fallen child is started again a few times.
 
+        `mend` is called each time before, and sees to what children rest on.
         Raises: AstraeusError when one keeps falling.
         """
         while True:
+            mend()
             for child in self.children:
                 if child.process.poll() is not None:
                     self._restart(child)

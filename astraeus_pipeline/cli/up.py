@@ -18,6 +18,7 @@ from astraeus_pipeline.cli.context import open_migrated
 from astraeus_pipeline.cli.output import Json, console, print_json
 from astraeus_pipeline.errors import AstraeusError
 from astraeus_pipeline.settings import PROJECT_ROOT, Settings
+from astraeus_pipeline.warehouse import embedded
 
 _DETACH_SECONDS: Final = 180
 _HERE: Final = "127.0.0.1"
@@ -127,7 +128,10 @@ def _run(settings: Settings, dagster_port: int, app_port: int, *, with_link: boo
         if with_link:
             _print_link(settings, addresses)
         console.print("Ctrl-C stops everything but the database.")
-        supervisor.watch(lambda: _note(path, supervisor, addresses_when_ready))
+        supervisor.watch(
+            lambda: _note(path, supervisor, addresses_when_ready),
+            lambda: mend_database(settings),
+        )
     except KeyboardInterrupt:
         console.print("Stopping.")
     finally:
@@ -135,6 +139,20 @@ def _run(settings: Settings, dagster_port: int, app_port: int, *, with_link: boo
             signal.signal(kind, signal.SIG_IGN)  # an impatient second Ctrl-C would leave orphans
         supervisor.end()
         path.unlink(missing_ok=True)
+
+
+def mend_database(settings: Settings) -> None:
+    """Start the embedded server again if it was killed: nothing else would, and all rests on it.
+
+    One that somebody stopped stays stopped. One that does not start is tried again.
+    """
+    if not settings.is_embedded or not embedded.has_fallen(settings.home):
+        return
+    console.print("[yellow]PostgreSQL is gone; starting it again[/]")
+    try:
+        embedded.start(settings.home)
+    except AstraeusError as error:  # a full disk, say: once there is room, it will
+        console.print(f"[red]{error}[/]")
 
 
 def _start_all(

@@ -18,6 +18,8 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from astraeus_pipeline.errors import DatabaseError
 
 DATABASE: Final = "astraeus"
@@ -98,6 +100,17 @@ class _Cluster:
         if self.run("pg_ctl", "status", "-D", str(self.data)).returncode != 0:
             return False
         return self.run("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)).returncode == 0
+
+    def has_fallen(self) -> bool:
+        """Whether it ended without being stopped: its mark stands, its process is gone."""
+        try:
+            pid = int((self.data / "postmaster.pid").read_text().split(maxsplit=1)[0])
+            process = psutil.Process(pid)
+            return "postgres" not in process.name() or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+        except (OSError, IndexError, ValueError):  # stopped, or just being started
+            return False
 
     def run(self, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of PostgreSQL's tools as the server's user, in a session of its own."""
@@ -223,6 +236,11 @@ def stop(home: Path) -> bool:
     with cluster.locked():
         done = cluster.run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(cluster.data))
     return done.returncode == 0
+
+
+def has_fallen(home: Path) -> bool:
+    """Whether the server was killed, or gave up by itself; one that was stopped has not."""
+    return _Cluster(home).has_fallen()
 
 
 def status(home: Path) -> Status:

@@ -167,8 +167,8 @@ def _no_disk() -> str | None:
 
 
 FAULTS: Final = (
-    Fault("session's process killed", kill_backends, kills=24, at_once=12),
-    Fault("database killed", kill_postmaster, kills=16, at_once=8, hides_database=True),
+    Fault("session's process killed", kill_backends, kills=16, at_once=8),
+    Fault("database killed", kill_postmaster, kills=12, at_once=6, hides_database=True),
     Fault("database stopped and started", restart, hides_database=True),
     Fault("database and disk full", fill, lacks=_no_disk),
     Fault("database slow", slow),

@@ -75,9 +75,9 @@ def kill_the_app(site: Site, kills: int) -> Struck:
 
 
 FAULTS: Final = (
-    Fault("loading process killed", kill_loads, kills=250, at_once=50),
-    Fault("run of Dagster killed", kill_runs, kills=60, at_once=30),
-    Fault("sender of alerts killed", kill_senders, kills=90, at_once=30),
-    Fault("build of the marts killed", kill_builds, kills=12, at_once=6),
+    Fault("loading process killed", kill_loads, kills=220, at_once=55),
+    Fault("run of Dagster killed", kill_runs, kills=30, at_once=15),
+    Fault("sender of alerts killed", kill_senders, kills=160, at_once=40),
+    Fault("build of the marts killed", kill_builds, kills=8, at_once=4),
     Fault("app killed", kill_the_app, kills=8, at_once=8),
 )

@@ -97,5 +97,5 @@ def kill_while_landing(site: Site, kills: int) -> Struck:
 FAULTS: Final = (
     Fault("landing store unreachable", unreachable),
     Fault("bill half written", half_bills),
-    Fault("payload half written", kill_while_landing, kills=24, at_once=24),
+    Fault("payload half written", kill_while_landing, kills=20, at_once=20),
 )

@@ -24,6 +24,7 @@ class Line:
     wrong: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     not_run: str = ""
+    blind: list[str] = field(default_factory=list)
 
     @property
     def held(self) -> int:
@@ -76,7 +77,8 @@ def _judge(site: Site, fault: Fault, struck: Struck, line: Line) -> None:
 def goals(lines: Iterable[Line], kills: int) -> list[Goal]:
     """Return the claims: each invariant after each fault, and the kills that were promised."""
     ran = [line for line in lines if not line.not_run]
-    found = [
+    blind = {name for line in ran for name in line.blind}
+    found = [Goal("invariants blind to a fault that was planted", len(blind), 0)] + [
         Goal(f"violations: {name}", sum(len(line.wrong.get(name, ())) for line in ran), 0)
         for name in invariants.ALL
     ]

@@ -11,9 +11,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
+from astraeus_pipeline.cli import up
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import embedded
 from astraeus_pipeline.warehouse.engine import Database, open_database
@@ -55,6 +57,22 @@ def test_the_password_is_private_and_the_server_local(home: Path) -> None:
             ).fetchall()
         )
     assert shown == {"listen_addresses": "127.0.0.1", "data_checksums": "on"}
+
+
+def test_up_starts_a_server_that_was_killed_and_none_that_was_stopped(home: Path) -> None:
+    settings = Settings(home=home, database_url=None)
+    embedded.start(home)
+    assert not embedded.has_fallen(home)
+    postmaster = int((home / "db" / "data" / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(postmaster)] if psutil.pid_exists(postmaster) else [], 10)
+    assert embedded.has_fallen(home)
+    up.mend_database(settings)
+    assert embedded.status(home).is_running
+    embedded.stop(home)
+    up.mend_database(settings)
+    assert not embedded.status(home).is_running
+    embedded.start(home)
 
 
 def test_what_was_committed_survives_kill_9(home: Path) -> None:
