@@ -32,7 +32,7 @@ SCRIPTS: dict[str, list[str]] = {
     "guard": ["--runs", "4"],
     "alerts": ["--kills", "6", "--ambiguous", "1"],
     "scaleout": ["--accounts", "6", "--days", "60", "--only-cut"],
-    "years": ["--days", "60", "--accounts", "3", "--full", "6"],
+    "years": ["--days", "60", "--accounts", "3", "--full", "6", "--last", "3"],
     "kill": ["--kills", "8", "--accounts", "3", "--days", "30"],
 }
 

@@ -4,8 +4,8 @@
 dbt and of PostgreSQL is set to each hour at which something is due (libfaketime), so ages are those
 of the simulated time. A full day: housekeeping, discovery, each account's ingestion as a run of its
 own, build with scores and forecasts, alerts, summaries, the ticks of sensors, people who come and
-go. The first and the last days are full. Between them only every second Monday is: its loads bring
-two weeks, every other one builds, and runs of ingestion are copied in Dagster's tables, the last
+go. The first and the last days are full. Between them is every third Monday: its loads bring three
+weeks, every third one builds, and runs of ingestion are copied in Dagster's tables, the last
 hundred days as many as in life. Runs execute in this process, one after another.
 
 Needs Debian's libfaketime. `--home FOLDER` keeps the installation there, and goes on in it.
@@ -35,8 +35,6 @@ from benchmarks.years.day import Schedules
 from benchmarks.years.diary import Day, Diary, Kind
 
 FIRST: Final = date(2024, 10, 1)
-# Runs of a day that only loads are copied from those of this long before.
-TEMPLATE: Final = timedelta(days=14)
 # So many days before the last full ones every day has its runs in Dagster: more than are kept.
 AS_IN_LIFE: Final = 100
 
@@ -47,15 +45,14 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=730)
     parser.add_argument("--accounts", type=int, default=20)
     parser.add_argument("--rows-per-day", type=int, default=50)
-    parser.add_argument(
-        "--full", type=int, default=30, help="full days at the start and at the end"
-    )
-    parser.add_argument("--step", type=int, default=2, help="weeks, between them")
-    parser.add_argument("--build-every", type=int, default=2, help="steps")
+    parser.add_argument("--full", type=int, default=15, help="full days at the start")
+    parser.add_argument("--last", type=int, default=10, help="full days at the end")
+    parser.add_argument("--step", type=int, default=3, help="weeks, between them")
+    parser.add_argument("--build-every", type=int, default=3, help="steps")
     parser.add_argument("--home", type=Path, help="keep it here; go on if it is there")
     chosen = parser.parse_args()
     with _home(chosen.home) as home:
-        if not clock.take_over(home):
+        if not clock.take_over(home, clock.midnight(FIRST)):
             print("Not measured: libfaketime missing (Debian: libfaketime).")
             raise SystemExit(0)
         with serving(home) as place, _told_to(home / "output.log"):
@@ -93,14 +90,14 @@ def _live(place: Scratch, chosen: argparse.Namespace) -> Report:
     schedules = Schedules(place, time, bills.slugs)
     plan = _plan(chosen)
     for number, step in enumerate(plan):
-        if number < len(diary.days):
+        if diary.days and step.day <= diary.days[-1].day:
             continue
         bills.write(step.day)
         costs = schedules.night(step.day)
         if step.kind == "full":
             costs |= schedules.morning(step.day)
         else:
-            costs |= schedules.load_alone(step.day, step.copies, TEMPLATE)
+            costs |= schedules.load_alone(step.day, step.copies)
         if step.builds:
             costs |= schedules.build(step.day)
         costs |= schedules.tick(step.day)
@@ -116,7 +113,7 @@ def _live(place: Scratch, chosen: argparse.Namespace) -> Report:
         diary.save()
         _tell(_summary(diary.days[-1], len(plan) - number - 1))
     last = FIRST + timedelta(days=chosen.days - 1)
-    found = outcome.look(place, schedules.settings, bills.rows(last, FIRST))
+    found = outcome.look(place, bills.rows(last, (FIRST - timedelta(days=1)).replace(day=1)))
     return outcome.report(diary, found, machine(place.admin), vars(chosen))
 
 
@@ -137,7 +134,7 @@ def _prepare(place: Scratch, time: clock.Clock, bills: Bills) -> None:
 class Step:
     """A day on which something is done: `covers` so many days that end with it.
 
-    `copies` are the days whose runs of Dagster are copied from the day TEMPLATE before.
+    `copies` are the days whose runs of Dagster are copied from those of the day before.
     """
 
     day: date
@@ -150,7 +147,7 @@ class Step:
 def _plan(chosen: argparse.Namespace) -> list[Step]:
     """Return the full days at both ends, and Mondays between them, when all months are read."""
     days = [FIRST + timedelta(days=number) for number in range(chosen.days)]
-    last_light = chosen.days - chosen.full - 1
+    last_light = chosen.days - chosen.last - 1
     plan: list[Step] = []
     light = 0
     for number, day in enumerate(days):

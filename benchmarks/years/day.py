@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from datetime import time as hour
 from typing import Any, Final
 from unittest import mock
@@ -72,11 +72,11 @@ class Schedules:
         self.at(day, 6, 15)
         return spent | self.timed("ingestion", lambda: self._ingest(day))
 
-    def load_alone(self, day: date, copies: Sequence[date], ago: timedelta) -> Costs:
+    def load_alone(self, day: date, copies: Sequence[date]) -> Costs:
         """Fetch and load as the runs do; Dagster's rows of it, and of other days, are copies."""
         self.at(day, 6, 15)
         for each in copies:
-            ids = runs.copy(self.place, INGEST, each - ago, each)
+            ids = runs.copy(self.place, INGEST, len(self.accounts), each)
         opened = Ingestion.from_settings(self.settings)
         days = schedules.window(FOCUS, "costs", day)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
-from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import operations
 from astraeus_pipeline.warehouse.housekeeping import Retention
 from benchmarks.measure import Cost
@@ -17,7 +17,7 @@ from benchmarks.years import sizes
 from benchmarks.years.diary import Day, Diary
 from benchmarks.years.sizes import Sizes
 
-_WARM_UP: Final = 4  # full days at each end that are not compared
+_WARM_UP: Final = 4  # full days at the start that are not compared
 _SETTLED: Final = 125  # days after which retention of 90 days has let go for a month
 Row = tuple[str, str, str, str]
 
@@ -32,9 +32,8 @@ class Found:
     old_threads: int
 
 
-def look(place: Scratch, settings: Settings, charges: int) -> Found:
+def look(place: Scratch, charges: int) -> Found:
     """Look at the installation; `charges` is how many its bills hold."""
-    del settings
     row = place.admin.execute("select count(*) from raw.focus_costs").fetchone()
     assert row is not None
     with place.database.connect("app", autocommit=True) as conn:
@@ -47,8 +46,7 @@ def look(place: Scratch, settings: Settings, charges: int) -> Found:
 def report(diary: Diary, found: Found, on: dict[str, str], options: dict[str, Any]) -> Report:
     """Compare, and state the claims."""
     full = [each for each in diary.days if each.kind == "full"]
-    sample = max(1, options["full"] - _WARM_UP)
-    first, last = full[: options["full"]][-sample:], full[-sample:]
+    first, last = full[: options["full"]][_WARM_UP:], full[-options["last"] :][1:]
     start, end = _middle(first), _middle(last)
     then, now = _settled(diary), list(diary.sizes.values())[-1]
     worst = max(found.copies.items(), key=lambda each: each[1][0] / each[1][1])
@@ -95,8 +93,8 @@ def _notes(diary: Diary) -> tuple[str, ...]:
         " every second without its pauses, since a day takes seconds.",
         f"Days by kind: {kinds}; {builds} builds. Runs execute one after another in one process,"
         " without run launcher, queue and captured output; ticks of sensors are written by SQL.",
-        f"Days: medians of the full ones at each end, but for the first {_WARM_UP}. Tables at the"
-        " start are those after four months.",
+        f"Days: medians of the full ones at both ends, without the first {_WARM_UP} of all and the"
+        " first of the last. Tables at the start are those after four months.",
         f"MB of all tables at the first of each month (of Dagster's): {monthly}.",
     )
 
@@ -106,16 +104,9 @@ def _settled(diary: Diary) -> Sizes:
     known = [
         each
         for day, each in diary.sizes.items()
-        if date_of(day) - begun >= min(_SETTLED, len(diary.days) // 3)
+        if date.fromisoformat(day).toordinal() - begun >= min(_SETTLED, len(diary.days) // 3)
     ]
     return known[0]
-
-
-def date_of(day: str) -> int:
-    """Return a day's ordinal."""
-    from datetime import date
-
-    return date.fromisoformat(day).toordinal()
 
 
 def _middle(days: Sequence[Day]) -> Cost:

@@ -14,6 +14,11 @@ import psycopg
 
 from benchmarks.scratch import Scratch
 
+_LAST: Final = """
+select create_timestamp::date from dagster.runs
+where pipeline_name = %(job)s and create_timestamp < %(day)s
+group by 1 having count(*) = %(accounts)s order by 1 desc limit 1
+"""
 _IDS: Final = """
 create temp table copied on commit drop as
 select run_id as old_id, gen_random_uuid()::text as new_id,
@@ -73,10 +78,12 @@ _ROWS: Final = (
 )
 
 
-def copy(place: Scratch, job: str, template: date, day: date) -> dict[str, str]:
-    """Copy the runs of `template` to `day`; return the new run's id of each account."""
-    values = {"job": job, "template": template, "days": (day - template).days}
-    with place.database.connect("dagster") as conn:
+def copy(place: Scratch, job: str, accounts: int, day: date) -> dict[str, str]:
+    """Copy a job's runs of the last day that has one for each account; return ids by account."""
+    with place.database.connect("admin") as conn:
+        row = conn.execute(_LAST, {"job": job, "accounts": accounts, "day": day}).fetchone()
+        assert row is not None
+        values = {"job": job, "template": row[0], "days": (day - row[0]).days}
         conn.execute(_IDS, values)
         for rows in _ROWS:
             conn.execute(rows, values)
