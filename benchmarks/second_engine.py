@@ -245,7 +245,7 @@ def _report(
     compared, taken = sides.compared[line_item_sums.MART], sides.taken
     return Report(
         name="second_engine",
-        title=f"fct_daily_costs of {sides.order.rows:,} line items on PostgreSQL and on Spark",
+        title=f"Three daily marts of {sides.order.rows:,} line items on PostgreSQL and on Spark",
         machine=on,
         options=options,
         header=("what", "rows", "s"),
@@ -295,8 +295,8 @@ def _report(
         notes=(
             f"{sides.order.slices:,} slices; a changed row differs twice: one is missing, one too"
             " many.",
-            "Both sides share this machine's cores; Spark's seconds are mostly its start, its"
-            " catalogue's and dbt's. No speed-up is claimed.",
+            "Both sides share two cores with whatever else runs (load average above): seconds say"
+            " that it works, no more.",
         ),
     )
 

@@ -13,6 +13,8 @@ from astraeus_pipeline.errors import ConfigError, LoadError
 from astraeus_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    import psycopg
+
     from astraeus_pipeline.contracts.delivery import RowBatch
     from astraeus_pipeline.warehouse.landing import LandingStore
     from astraeus_pipeline.warehouse.line_items import Read, Standing
@@ -36,6 +38,7 @@ def order(
 
     landing = LandingStore.from_settings(Settings.from_env())
     with connected("dbt") as conn:
+        _refuse_unbuilt(conn)
         deliveries = line_items.standing_deliveries(conn, is_everything=everything)
     if not deliveries:
         tell("No line items have changed.")
@@ -68,8 +71,7 @@ def take_back(
 
     name = folder.rstrip("/").rpartition("/")[2]
     with connected("dbt") as conn:
-        if conn.execute("select to_regclass('intermediate.summed_slices')").fetchone() == (None,):
-            raise ConfigError("The marts have not been built yet.", hint="Run `dbt run` first.")
+        _refuse_unbuilt(conn)
         landing = LandingStore.from_settings(Settings.from_env())
         taken = line_item_sums.take_back(conn, landing, name)
     content: dict[str, Any] = {
@@ -91,6 +93,15 @@ def take_back(
             f"{len(taken.held_back)} slices do not tie out and were held back. The first: account"
             f" {first.account_id}, {first.usage_date}: {first.reason}.",
             hint="Their former figures stand; `intermediate.summed_slices` has all of them.",
+        )
+
+
+def _refuse_unbuilt(conn: psycopg.Connection) -> None:
+    """Ask for a build of the marts, which makes the tables of what has been summed."""
+    if conn.execute("select to_regclass('intermediate.summed_slices')").fetchone() == (None,):
+        raise ConfigError(
+            "The marts have not been built yet.",
+            hint="Ingest an account (`astraeus backfill`), or run `astraeus demo`.",
         )
 
 
