@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -80,6 +81,7 @@ def migrate(
     yes: Annotated[bool, typer.Option("--yes", help="Lose what --back-to says goes.")] = False,
 ) -> None:
     """Bring roles, schemas and tables to this version; safe to repeat."""
+    from astraeus_pipeline.warehouse import housekeeping
     from astraeus_pipeline.warehouse.engine import open_database
     from astraeus_pipeline.warehouse.migrate import migrate as run
 
@@ -88,6 +90,8 @@ def migrate(
         _migrate_back(database, back_to, yes=yes)
         return
     run(database)
+    with database.connect("loader", autocommit=True) as conn:
+        housekeeping.make_months(conn, datetime.now(UTC).date())
     console.print(f"The database at {database.where} is up to date.")
 
 

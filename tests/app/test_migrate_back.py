@@ -112,7 +112,7 @@ def described(database: Database, folder: Path, *options: str) -> list[str]:
     """Return the chosen schemas as pg_dump writes them, whatever the order of columns."""
     path = folder / "schema.sql"
     words = ("--schema-only", "--no-comments", *options, "--file", str(path))
-    pg_tools.run(pg_tools.find("pg_dump", 15), database, *words)
+    pg_tools.run(pg_tools.find("pg_dump", 15, database), database, *words)
     random = re.compile(r"^\\(un)?restrict ")
     return sorted(
         line.rstrip(",") for line in path.read_text().splitlines() if not random.match(line)
