@@ -11,7 +11,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # Our own modules would be compiled again by every process that is started.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions mcp-suite focus eval bench bench-anomalies bench-forecasts chaos spark-marts dev manifest lock focus-lock setup clean
+.PHONY: demo test test-e2e check check-types check-sql check-python check-imports check-definitions mcp-suite focus eval audit fuzz bench bench-anomalies bench-forecasts chaos spark-marts dev manifest lock focus-lock setup clean
 
 setup: $(STAMP) $(FAKESNOW) $(MANIFEST)
 
@@ -50,6 +50,10 @@ test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Those of them that start the whole product, and the pages in a real browser (Debian's Chromium).
+# Parsers on bad input for longer: FUZZ is the number of examples of each.
+fuzz: setup
+	ASTRAEUS_FUZZ_EXAMPLES=$(or $(FUZZ),500) $(BIN)/python -m pytest -n 0 tests/unit/test_fuzzed_parsers.py tests/app/test_bad_input.py tests/app/test_bad_requests.py
+
 test-e2e: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e
 
@@ -96,6 +100,12 @@ eval: setup
 	@[ "$$($(BIN)/astraeus status --json)" != "[]" ] || $(BIN)/astraeus demo --no-serve
 	$(BIN)/python -m evals $(MODEL) $(EVAL)
 
+# Licences (docs/licences.md), bill of materials (dist/astraeus.cdx.json), secrets in the tree, known
+# vulnerabilities: ends with 1 for something wrong, 3 where no service could be asked. AUDIT=
+# "--advisories all.zip" (OSV's export for PyPI) needs no network, "--service URL" asks another one.
+audit: setup
+	$(BIN)/python -m audit $(AUDIT)
+
 bench: setup
 	$(BIN)/python -m benchmarks
 
@@ -132,6 +142,8 @@ lock:
 	  --python-version 3.11 deploy/fakesnow.in -o deploy/fakesnow.lock
 	uv pip compile --generate-hashes --universal --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 deploy/spark.in -o deploy/spark.lock
+	uv pip compile --generate-hashes --universal --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 deploy/pip-audit.in -o deploy/pip-audit.lock
 
 # The validator's own lock, for Python 3.12 and numpy 1.
 focus-lock:

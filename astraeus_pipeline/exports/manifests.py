@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.exports import dates
@@ -31,6 +31,11 @@ class Total(NamedTuple):
     currency: str
     cost_type: str
     amount: Decimal
+
+
+_UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
+_DIGITS: Final = 18
+_LONGEST: Final = 2_048
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,15 @@ def read(file: StoredFile, text: bytes) -> tuple[Any, list[Entry]]:
     """
     try:
         document = json.loads(text, parse_float=Decimal)
-        return document, [Entry(*each) for each in _entries(document)]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise PayloadError(f"{file.path} is not a manifest that can be read: {error!r}.") from error
+        entries = [Entry(_named(name), size, rows) for name, size, rows in _entries(document)]
+        if not isinstance(document.get("runInfo") or {}, dict):
+            raise TypeError("its runInfo is no object")
+        return document, entries
+    # RecursionError: of a document that is nested as no manifest is.
+    except (*_UNREADABLE, RecursionError) as error:
+        raise PayloadError(
+            f"{file.path} is not a manifest that can be read: {repr(error)[:300]}."
+        ) from error
 
 
 def _entries(document: Any) -> Iterator[tuple[str, int | None, int | None]]:
@@ -126,12 +137,27 @@ def _totals(document: Any, file: StoredFile) -> Iterator[Total]:
                 if name not in ("day", "currency") and amount is not None:
                     cost_type = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
                     yield Total(day, stated["currency"], cost_type, Decimal(str(amount)))
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+    except _UNREADABLE as error:
         raise PayloadError(f"{file.path}: its totals cannot be read: {error!r}.") from error
 
 
 def _number(value: Any) -> int | None:
-    return None if value is None else int(value)
+    """Return a count. Raises: ValueError for one of more digits than any file has bytes."""
+    if value is None:
+        return None
+    # As a number first: int() would write out every digit of 1E+999999999.
+    if isinstance(value, Decimal) and value.adjusted() > _DIGITS:
+        raise ValueError(f"{value} is no count")
+    return int(value)
+
+
+def _named(name: Any) -> str:
+    """Return a file's name. Raises: TypeError, ValueError for what no store can have."""
+    if not isinstance(name, str):
+        raise TypeError(f"{name!r} is no name of a file")
+    if len(name.encode()) > _LONGEST or "\x00" in name:  # encode: half a surrogate is no text
+        raise ValueError("a file's name is longer than any store's, or has a NUL")
+    return name
 
 
 def _resolve(
@@ -179,5 +205,8 @@ def _month(document: Any, file: StoredFile) -> date | None:
     start = str((document.get("runInfo") or {}).get("startDate") or "")
     stated = dates.parse(start, None) if start else None
     if stated is not None:
-        return stated.astimezone(UTC).date().replace(day=1)
+        try:
+            return stated.astimezone(UTC).date().replace(day=1)
+        except OverflowError:
+            raise PayloadError(f"{file.path} is of {start}, which is no month.") from None
     return month_hint(file.path)

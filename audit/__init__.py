@@ -1,0 +1,1 @@
+"""`make audit`: licences, bill of materials, known vulnerabilities, secrets in the tree."""
