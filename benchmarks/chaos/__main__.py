@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Final
@@ -58,6 +59,9 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=3)
     parser.add_argument("--rows-per-day", type=int, default=131)
     chosen = parser.parse_args()
+    # In the background of a shell we would be deaf to Ctrl-C, and a kill would leave all of it.
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, signal.default_int_handler)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # each request to the emulated S3
     if chosen.quick:
         os.environ["ASTRAEUS_BENCH_QUICK"] = "yes"

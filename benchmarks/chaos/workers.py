@@ -28,7 +28,7 @@ from benchmarks.hosts import hosts
 from benchmarks.kill import state
 
 _LOST_AFTER: Final = 12  # seconds; ASTRAEUS_WORKER_LOST_AFTER
-_PATIENCE: Final = 120.0
+_PATIENCE: Final = 240.0
 _HOSTS: Final = ("one", "two")
 _JUDGED: Final = (invariants.CHARGES, invariants.WHOLE)
 
@@ -48,7 +48,10 @@ def strike_all(site: Site, kills: int) -> Struck:
             ) as site_of_workers,
         ):
             for number, (name, during) in enumerate(_FAULTS.items()):
-                _backfill(site, site_of_workers, number, name, during, struck)
+                try:
+                    _backfill(site, site_of_workers, number, name, during, struck)
+                except AssertionError as error:
+                    struck.wrong.append(f"{name}: {error}")
     finally:
         shutil.rmtree(home, ignore_errors=True)
     return struck
@@ -69,6 +72,7 @@ def _backfill(
             standing, version.charged, state(there.database), site.calm.states[number % 2]
         )
     struck.wrong += [f"{name}: {each}" for each in wrong]
+    print(f"    {name}: {ran.status}", *wrong, sep="\n        ", flush=True)
     struck.notes.append(
         f"{name}: {ran.status}, {ran.failed_runs} runs failed, {ran.takeovers} steps taken over,"
         f" {time.monotonic() - started:.0f} s"
