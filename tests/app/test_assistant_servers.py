@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from app.assistant.servers import protocol, visits
 from app.assistant.servers.__main__ import main
+from app.assistant.servers.pace import Pace
 from app.assistant.tools.contract import READ, SCOPES, Scope, Server, ToolSpec, acting
 from app.assistant.tools.registry import TOOLS, of_server
 from app.auth import store
@@ -219,3 +220,27 @@ def test_what_nobody_has_foreseen_is_a_sentence_a_log_and_an_audit_line(
         ).fetchall()
     assert [row[:2] for row in noted] == [("describe_metric", None), ("get_costs", "RuntimeError")]
     assert noted[-1][2] == told["request_id"]
+
+
+def test_who_calls_without_end_is_asked_to_wait(
+    marts: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(protocol, "PACE", Pace(2, lambda: now[0]))
+    spec, given = TOOLS["get_costs"], {**ASKED, "metrics": ["billed"]}
+
+    def call(email: str) -> Any:
+        who = store.live(user_of(email)["session"])
+        assert who is not None
+        return protocol._answered("infrastructure", spec, given, lambda: Scope.of(who))
+
+    assert [call("viewer").is_error for _ in range(4)] == [False, False, True, True]
+    assert "Wait 60 seconds" in call("viewer").content[0].text
+    assert not call("analyst").is_error
+    now[0] = 60.0
+    assert not call("viewer").is_error
+    with marts.connect("app") as conn:
+        noted = conn.execute(
+            "select count(*) from app.audit_log where detail->>'refused' like 'More than 2 calls%'"
+        ).fetchone()
+    assert noted == (3,)

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from app.assistant import flow
 from app.assistant.servers import offers
+from app.assistant.servers.pace import Pace
 from app.assistant.tools.contract import Scope, Server, ToolResult, ToolSpec, acting
 from app.assistant.tools.registry import TOOLS, of_server
 from app.auth import store
@@ -30,6 +31,7 @@ from astraeus_pipeline.warehouse import audit
 _LOG = structlog.get_logger(__name__)
 _Context = ServerRequestContext[Any]
 CATALOG: Final = offers.CATALOG
+PACE: Final = Pace()
 _JSON: Final = "application/json"
 _TITLES: Final[dict[Server, str]] = {
     "infrastructure": "Costs and resources",
@@ -247,6 +249,7 @@ def _noted(
         "arguments": flow.masked(given),
     }
     try:
+        PACE.admit(scope.user_id)
         with acting(scope):
             result = spec.run(given)
         detail |= {"result": result.result_id, "rows": len(result.rows)}
