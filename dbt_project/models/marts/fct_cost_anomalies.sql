@@ -55,28 +55,24 @@ found as (
 -- what a person dismissed teaches: the like of it in its series, up to a quarter larger, is muted.
 -- Word on an incident itself always counts more.
 muted as (
-    select
+    -- one join for all: a look through every incident for each of them grows with their square
+    select distinct on (found.anomaly_id)
         found.anomaly_id,
         alike.anomaly_id as like_id,
         alike.note,
         alike.said_by,
         alike.said_at
     from found
-    cross join
-        lateral (
-            select earlier.*
-            from found as earlier
-            where
-                earlier.series_key = found.series_key
-                and earlier.method = found.method
-                and earlier.reason = found.reason
-                and earlier.state = 'dismissed'
-                and earlier.start_date between found.start_date - 365 and found.start_date - 1
-                and found.excess_cost <= earlier.excess_cost * 1.25
-            order by earlier.start_date desc
-            limit 1
-        ) as alike
+    inner join found as alike
+        on
+            alike.series_key = found.series_key
+            and alike.method = found.method
+            and alike.reason = found.reason
+            and alike.state = 'dismissed'
+            and alike.start_date between found.start_date - 365 and found.start_date - 1
+            and found.excess_cost <= alike.excess_cost * 1.25
     where found.state is null
+    order by found.anomaly_id asc, alike.start_date desc
 ),
 
 costs as (
