@@ -34,8 +34,11 @@ EXCUSED: Final[Mapping[tuple[str, str], str]] = {
 }
 # Providers that share an emulator and test files, and the word that these are named after.
 FAMILIES: Final[Mapping[str, str]] = {"openai": "llm", "anthropic": "llm"}
-# Datasets whose staging models are read as one, in an arm each.
-UNIONS: Final = {"costs": "int_costs_unioned", "resources": "int_resources_unioned"}
+# Datasets whose staging models are read as one, and the file that names each of them.
+UNIONS: Final = {
+    "costs": "macros/engines/rows.sql",
+    "resources": "models/intermediate/int_resources_unioned.sql",
+}
 # What several providers may use: not the SDK of one.
 SHARED_LIBRARIES: Final = frozenset(
     {"cryptography", "httpx", "msgspec", "pyarrow", "pydantic", "structlog", "tenacity"}
@@ -157,8 +160,8 @@ def _staging(key: str, provider: Provider | None, project: Project) -> Iterator[
             if not project.has(f"dbt_project/models/staging/{name}.{suffix}"):
                 yield f"dbt_project/models/staging/{name}.{suffix} is missing"
         union = UNIONS["resources" if "__resources" in name else "costs"]
-        if f"ref('{name}')" not in project.text(f"dbt_project/models/intermediate/{union}.sql"):
-            yield f"{union}.sql has no arm for {name}"
+        if f"'{name}'" not in project.text(f"dbt_project/{union}"):
+            yield f"{union} has no arm for {name}"
 
 
 def _sources(key: str, provider: Provider | None, project: Project) -> Iterator[str]:

@@ -47,7 +47,7 @@ def planted(tmp_path: Path) -> Project:
         "pyproject.toml",
         "README.md",
         "dbt_project/models/staging/sources.yml",
-        "dbt_project/models/intermediate/int_costs_unioned.sql",
+        "dbt_project/macros/engines/rows.sql",
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT_ROOT / path, tmp_path / path)
@@ -66,7 +66,7 @@ def test_a_new_folder_tells_its_author_what_is_missing(planted: Project) -> None
         "Package: providers/nimbus/client.py is missing (or a reason in EXCUSED of the checklist)",
         "Sources: sources.yml does not describe raw.nimbus_costs",
         "Staging: dbt_project/models/staging/stg_nimbus__costs.sql is missing",
-        "Staging: int_costs_unioned.sql has no arm for stg_nimbus__costs",
+        "Staging: macros/engines/rows.sql has no arm for stg_nimbus__costs",
         "Sandbox: astraeus_pipeline/sandbox/nimbus.py, the emulator of demo and tests, is missing",
         "Tests: there is no tests/*/test_nimbus*.py",
         "Import contracts: no import contract keeps nimbus_sdk.billing where nimbus is",
