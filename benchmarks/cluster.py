@@ -152,9 +152,7 @@ class Cluster:
 
     def pool_of(self, name: str) -> list[psutil.Process]:
         """Return the processes in which a host's worker does its steps."""
-        root = psutil.Process(self._children[name].pid)
-        workers = [root, *root.children(recursive=True)]
-        return [each for each in workers if not each.children() and each.pid != root.pid]
+        return psutil.Process(self._children[name].pid).children()
 
     def answering(self) -> list[str]:
         """Return the workers that answer over Redis; none while that is away."""
