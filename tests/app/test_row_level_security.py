@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 
 from app.queries import execute, periods
 from app.queries.catalog import DIMENSIONS, METRICS, Tag
@@ -346,7 +347,12 @@ def test_no_error_and_no_function_tells_of_other_rows(company: Database, mart: s
             " select account, 'account', 'focus', account, 'USD', 'm', current_date, current_date,"
             " 0, 1, 1, 1 from unnest(array['acme', 'beta']) as account"
         )
+    # Nobody may make any; who could would learn nothing by it.
+    temporary = sql.SQL("{} temporary on database {} {} astraeus_reader")
+    name = sql.Identifier(str(company.admin_url.database))
     try:
+        with company.connect("admin", autocommit=True) as conn:
+            conn.execute(temporary.format(sql.SQL("grant"), name, sql.SQL("to")))
         with company.connect("reader", autocommit=True) as conn:
             conn.execute("select set_config('astraeus.session', %s, false)", [person("acme only")])
             heard: list[str] = []
@@ -366,6 +372,8 @@ def test_no_error_and_no_function_tells_of_other_rows(company: Database, mart: s
             ).fetchall()
             assert not any("beta" in str(row[0]) for row in shown)
     finally:
+        with company.connect("admin", autocommit=True) as conn:
+            conn.execute(temporary.format(sql.SQL("revoke"), name, sql.SQL("from")))
         with company.connect("dbt", autocommit=True) as conn:
             conn.execute("delete from intermediate.forecasts")
 
