@@ -206,7 +206,10 @@ def _read_header(line: bytes, file: str) -> tuple[list[str], str]:
     if not text.strip():
         raise EmptyFile(f"{file} is empty: it has not even a header.")
     delimiter = max(_DELIMITERS, key=text.count)
-    return next(csv.reader([text], delimiter=delimiter)), delimiter
+    try:
+        return next(csv.reader([text], delimiter=delimiter)), delimiter
+    except csv.Error as error:
+        raise _unreadable(file, "CSV", error) from error
 
 
 def _unreadable(file: str, kind: str, error: Exception) -> PayloadError:
