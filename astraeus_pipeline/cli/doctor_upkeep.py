@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from astraeus_pipeline.errors import ConfigError, DatabaseError
@@ -23,6 +24,19 @@ _FEW_CONNECTIONS: Final = 0.9
 _NOT_YET: Final = "none before the database is migrated"
 
 
+def _once_migrated(check: Callable[[Database], str]) -> Callable[[Settings], str]:
+    """Ask the database where it is migrated; before that there is nothing to be wrong."""
+
+    def checked(settings: Settings) -> str:
+        from astraeus_pipeline.warehouse.engine import open_database
+        from astraeus_pipeline.warehouse.migrate import is_migrated
+
+        database = open_database(settings)
+        return check(database) if is_migrated(database) else _NOT_YET
+
+    return checked
+
+
 def _disk(settings: Settings) -> str:
     from astraeus_pipeline.cli.output import size
 
@@ -38,12 +52,10 @@ def _disk(settings: Settings) -> str:
     return said
 
 
-def _locks(settings: Settings) -> str:
+@_once_migrated
+def _locks(database: Database) -> str:
     from astraeus_pipeline.warehouse import operations
 
-    database = _migrated(settings)
-    if database is None:
-        return _NOT_YET
     with database.connect("admin", autocommit=True) as conn:
         stuck = operations.stuck(conn, _STUCK_MINUTES)
         used, most = operations.connections(conn)
@@ -66,12 +78,10 @@ def _locks(settings: Settings) -> str:
     return f"nothing waits for long; {used} of {most} connections"
 
 
-def _rights(settings: Settings) -> str:
+@_once_migrated
+def _rights(database: Database) -> str:
     from astraeus_pipeline.warehouse import privileges
 
-    database = _migrated(settings)
-    if database is None:
-        return _NOT_YET
     with database.connect("admin", autocommit=True) as conn:
         strays = privileges.strays(conn)
     if strays:
@@ -82,12 +92,10 @@ def _rights(settings: Settings) -> str:
     return "each role may do what is declared for it, and no more"
 
 
-def _leaves(settings: Settings) -> str:
+@_once_migrated
+def _leaves(database: Database) -> str:
     from astraeus_pipeline.warehouse import operations
 
-    database = _migrated(settings)
-    if database is None:
-        return _NOT_YET
     with database.connect("app", autocommit=True) as conn:
         ahead = operations.months_ahead(conn)
     with database.connect("dagster", autocommit=True) as conn:
@@ -104,12 +112,10 @@ def _leaves(settings: Settings) -> str:
     return f"the next month's leaves of {len(ahead)} raw tables stand" if ahead else "none yet"
 
 
-def _queue(settings: Settings) -> str:
+@_once_migrated
+def _queue(database: Database) -> str:
     from astraeus_pipeline.warehouse import operations
 
-    database = _migrated(settings)
-    if database is None:
-        return _NOT_YET
     with database.connect("dagster", autocommit=True) as conn:
         queue = operations.queue(conn)
     waiting = queue.runs.get("QUEUED", 0)
@@ -124,12 +130,13 @@ def _queue(settings: Settings) -> str:
 
 
 def _daemon(settings: Settings) -> str:
+    return _once_migrated(partial(_signs_of_life, settings))(settings)
+
+
+def _signs_of_life(settings: Settings, database: Database) -> str:
     from astraeus_pipeline.cli import children, up
     from astraeus_pipeline.warehouse import operations
 
-    database = _migrated(settings)
-    if database is None:
-        return _NOT_YET
     with database.connect("dagster", autocommit=True) as conn:
         beats = operations.heartbeats(conn)
     marks, _ = children.read_state(up.state_path(settings))
@@ -147,13 +154,11 @@ def _daemon(settings: Settings) -> str:
     return "alive"
 
 
-def _checkpoints(settings: Settings) -> str:
+@_once_migrated
+def _checkpoints(database: Database) -> str:
     from astraeus_pipeline.warehouse import operations
     from astraeus_pipeline.warehouse.housekeeping import Retention
 
-    database = _migrated(settings)
-    if database is None:
-        return _NOT_YET
     days = Retention.from_env().checkpoint_days
     with database.connect("app", autocommit=True) as conn:
         late = operations.old_checkpoints(conn, days + _CHECKPOINT_MARGIN_DAYS)
@@ -165,12 +170,10 @@ def _checkpoints(settings: Settings) -> str:
     return f"none is older than {days} days"
 
 
-def _backup(settings: Settings) -> str:
+@_once_migrated
+def _backup(database: Database) -> str:
     from astraeus_pipeline.warehouse import operations
 
-    database = _migrated(settings)
-    if database is None:
-        return _NOT_YET
     with database.connect("app", autocommit=True) as conn:
         last = operations.last_backup(conn)
         is_used = any(feed.rows for feed in operations.feeds(conn))
@@ -188,14 +191,6 @@ def _backup(settings: Settings) -> str:
             hint="Run `astraeus backup DIR`, and see why its timer did not.",
         )
     return f"made {last:%Y-%m-%d %H:%M} UTC"
-
-
-def _migrated(settings: Settings) -> Database | None:
-    from astraeus_pipeline.warehouse.engine import open_database
-    from astraeus_pipeline.warehouse.migrate import is_migrated
-
-    database = open_database(settings)
-    return database if is_migrated(database) else None
 
 
 CHECKS: Final[dict[str, Callable[[Settings], str]]] = {
