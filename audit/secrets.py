@@ -90,7 +90,7 @@ def _found(root: Path, path: str) -> Iterator[Finding]:
 
 def _files(root: Path) -> list[str]:
     told = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - git of the PATH
         cwd=root,
         capture_output=True,
         check=True,

@@ -146,8 +146,10 @@ class Warehouse:
         fetched = Fetched(bill.account_id, "costs", MONTH, "export", "benchmark", (), MONTH.first)
         with self.place.database.connect("loader", autocommit=True) as conn:
             payload = StoredPayload("none", bill.account_id, 0)
-            rows = lambda: map(RowBatch, bill.rows())  # noqa: E731
-            _check(load(conn, bill.table, fetched, payload, rows, OPTIONS).state)
+            loaded = load(
+                conn, bill.table, fetched, payload, lambda: map(RowBatch, bill.rows()), OPTIONS
+            )
+            _check(loaded.state)
 
     def _load_file(self, account_id: str, path: Any, month: DayRange) -> None:
         fetched, payload = land(self.place.landing, account_id, [path], month)

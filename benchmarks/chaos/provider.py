@@ -33,7 +33,7 @@ def _bent(site: Site, bend: Bend) -> Struck:
     with s3() as bucket, faulty(f"http://127.0.0.1:{bucket.port}") as proxy:
         _upload(site, bucket, slug)
         _point(site, proxy, slug)
-        proxy.server.handle_error = _silently  # type: ignore[method-assign,assignment]
+        proxy.server.handle_error = _silently  # type: ignore[method-assign,assignment] # says nothing
         proxy.bend = bend
         site.end(site.ingest_impatiently())
         found, said = reading.slices(site.database), site.said.read_text()

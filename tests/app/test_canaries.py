@@ -165,7 +165,7 @@ def secrets_of(lived: Lived) -> dict[str, str]:
         "link": LINK,
         "password of the database": str(database.admin_url.password),
         **{f"password of {role}": database.password(role) for role in ROLES},
-        "master key": str(lived.settings.master_keys.get_secret_value()),  # type: ignore[union-attr]
+        "master key": str(lived.settings.master_keys.get_secret_value()),  # type: ignore[union-attr] # set above
     }
 
 

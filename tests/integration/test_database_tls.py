@@ -59,7 +59,7 @@ def environment_of(database: Database, home: Path) -> dict[str, str]:
 def test_every_role_and_driver_speaks_tls(server: TlsServer) -> None:
     database = server.database()
     for role in ("admin", "loader", "app", "reader", "operator"):
-        with database.connect(role) as conn:  # type: ignore[arg-type]
+        with database.connect(role) as conn:  # type: ignore[arg-type] # names of roles
             assert conn.execute(ENCRYPTED).fetchone() == (True,)
     engine = database.engine("app")
     with engine.connect() as connection:
@@ -157,7 +157,7 @@ def test_doctor_tells_of_tls_and_of_plain_text_elsewhere(
 
 
 def _as_if_plain(judge: object) -> object:
-    return lambda url, **_: judge(url.set(query={}), is_encrypted=False)  # type: ignore[operator]
+    return lambda url, **_: judge(url.set(query={}), is_encrypted=False)  # type: ignore[operator] # a function
 
 
 def _doctor() -> dict[str, object]:

@@ -166,7 +166,7 @@ def test_a_slice_that_does_not_tie_is_held_back_alone(
     place: Place, fault: dict[str, object], says: str
 ) -> None:
     order = place.order()
-    place.sum_up(order, **fault)  # type: ignore[arg-type]
+    place.sum_up(order, **fault)  # type: ignore[arg-type] # by name
     taken = place.take_back(order)
     assert len(taken.tied) == 29
     [held] = taken.held_back
@@ -208,7 +208,7 @@ def test_what_does_not_fit_or_differs_is_refused_and_told(place: Place) -> None:
             yield RowBatch(batch.rows.set_column(at, "pricing_quantity", column))
 
     for read, says in ((large, "pricing_quantity does not fit 14 digits"), (other, "no longer")):
-        place.read = read  # type: ignore[method-assign]
+        place.read = read  # type: ignore[method-assign] # spied on
         order = place.order()
         assert (order.slices, order.rows) == (0, 0)
         [reason] = order.refused.values()

@@ -172,7 +172,7 @@ def test_any_amount_of_a_report_is_one_or_said_not_to_be(
         (openai.money_of, {}),
     ):
         try:
-            unit, money = read(result)  # type: ignore[operator]
+            unit, money = read(result)  # type: ignore[operator] # each money_of
         except (KeyError, TypeError, ValueError) as error:
             assert str(error)
         else:
