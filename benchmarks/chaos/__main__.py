@@ -19,6 +19,7 @@ from typing import Final
 
 from benchmarks.chaos import (
     clock,
+    daemons,
     database,
     planted,
     processes,
@@ -43,6 +44,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *clock.FAULTS,
     *processes.FAULTS,
     *product.FAULTS,
+    *daemons.FAULTS,
     *workers.FAULTS,
 )
 _QUICK: Final = 12  # one kill in so many

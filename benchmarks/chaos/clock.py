@@ -34,8 +34,9 @@ def jump(site: Site, _: int) -> Struck:
         site.bench.cross()
         clock.write_text(begin)
         working = _Working(site, _by(clock))
-        site.killer.await_load(site.database, working)
+        is_loading = site.killer.await_load(site.database, working)
         clock.write_text(then)
+        struck.hit(is_loading, f"no load was under way by a clock of {begin} and {then}")
         if code := working.wait():
             struck.wrong.append(f"by a clock of {begin} and {then} work ended with {code}")
         struck.wrong += site.halves()

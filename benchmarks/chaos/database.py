@@ -9,6 +9,7 @@ from typing import Final
 from astraeus_pipeline.errors import DatabaseError
 from astraeus_pipeline.warehouse import embedded
 from astraeus_pipeline.warehouse.engine import Database
+from benchmarks.chaos import work
 from benchmarks.chaos.fault import Fault, Struck
 from benchmarks.chaos.installation import Site
 from benchmarks.chaos.pages import PAGES, look_at
@@ -54,8 +55,9 @@ def restart(site: Site, _: int) -> Struck:
     """Stop the server as an operator does, in a load, then start it."""
     struck = Struck()
     load = site.ingest()
-    site.killer.await_load(site.database, load)
+    is_loading = site.killer.await_load(site.database, load)
     embedded.stop(site.home)
+    struck.hit(is_loading, "no load was under way when the server was stopped")
     struck.looks.append(site.look())
     site.end(load)
     struck.wrong += site.halves()
@@ -64,7 +66,7 @@ def restart(site: Site, _: int) -> Struck:
 
 def fill(site: Site, _: int) -> Struck:
     """Fill the disk of database, landing store and logs while bills are loaded and alerts sent."""
-    struck = Struck()
+    struck, failed = Struck(), 0
     assert site.disk is not None
     for left in _LEFT:
         site.change_bills()
@@ -77,8 +79,10 @@ def fill(site: Site, _: int) -> Struck:
         struck.looks.append(site.look())
         site.disk.clear()
         struck.notes.append(f"{left} bytes left: {site.last_words(load)}")
+        failed += site.last_words(load) != work.WELL
         struck.wrong += site.halves()
         struck.unsaid += site.words()
+    struck.hit(failed, "no load failed on a full disk")
     return struck
 
 
@@ -95,6 +99,7 @@ def slow(site: Site, _: int) -> Struck:
         if look.drawn != ():
             struck.unsaid.append(f"a slow database, and pages show {look.drawn}")
         site.finish(load, "a load over a slow database")
+        struck.hit(between.delayed, "nothing came by the slow way")
     return struck
 
 
@@ -107,8 +112,9 @@ def cut(site: Site, _: int) -> Struck:
         for _ in range(_CUTS):
             site.change_bills()
             load = site.ingest(**_by(site, between))
-            site.killer.await_load(site.database, load)
-            between.cut()
+            is_loading = site.killer.await_load(site.database, load)
+            ended = between.cut()
+            struck.hit(ended if is_loading else 0, "no load was under way when it was cut off")
             struck.looks.append(look_at(app.address, ADMIN_TOKEN, PAGES))
             site.end(load)
             struck.wrong += site.halves()
@@ -123,12 +129,13 @@ def exhaust(site: Site, _: int) -> Struck:
     with ExitStack() as stack:
         admin = stack.enter_context(database.connect("admin", autocommit=True))
         load = site.ingest()
-        site.killer.await_load(database, load)
+        is_loading = site.killer.await_load(database, load)
         admin.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where application_name like 'astraeus app%' or application_name like '%reader%'"
         )
         taken = _take_all(stack, database)
+        struck.hit(taken if is_loading else 0, "no load was under way when connections ran out")
         tick = site.tick()
         site.end(tick)
         site.end(load)

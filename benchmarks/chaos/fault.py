@@ -14,18 +14,33 @@ from benchmarks.chaos.invariants import Look
 class Struck:
     """What a strike came to.
 
-    `kills` are processes that were killed at work; `senders` those of them that sent alerts, and
-    may each leave a copy of a message; `looks` is what the app showed while the fault lasted.
-    `wrong` are half days, losses and duplicates that a strike found by itself, `unsaid` what was
-    not said, was said in the program's words, or did not recover.
+    `kills` are processes that were killed at work; `hits` counts what else the fault met: a load
+    that was under way, connections that it cut, requests that it let hang. `missed` are blows that
+    met nothing: a strike of these alone shows nothing, whatever holds afterwards.
+    `senders` are killed processes that sent alerts, and may each leave a copy of a message; `looks`
+    is what the app showed while the fault lasted. `wrong` are half days, losses and duplicates that
+    a strike found by itself, `unsaid` what was not said, was said in the program's words, or did
+    not recover.
     """
 
     kills: int = 0
+    hits: int = 0
+    missed: list[str] = field(default_factory=list)
     senders: int = 0
     looks: list[Look] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     unsaid: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def hit(self, what: int, missing: str) -> None:
+        """Count what a blow met; where that is nothing, it missed."""
+        self.hits += what
+        if not what:
+            self.missed.append(missing)
+
+    def misses(self) -> list[str]:
+        """Return what the fault did not meet, be it all that it was made for."""
+        return self.missed or ([] if self.kills or self.hits else ["it struck nothing"])
 
 
 Strike = Callable[[Site, int], Struck]

@@ -148,7 +148,7 @@ class Site:
         said = self.said.read_text().splitlines() if self.said.exists() else []
         if ended.exitcode:
             return f"the command ended with {ended.exitcode}"
-        return f"{len(said)} runs failed, the first: {said[0][:200]}" if said else "all loaded"
+        return f"{len(said)} runs failed, the first: {said[0][:200]}" if said else work.WELL
 
     def finish(self, process: BaseProcess, what: str) -> None:
         """Wait for a child that must come to a good end."""

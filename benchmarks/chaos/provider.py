@@ -46,8 +46,7 @@ def _bent(site: Site, bend: Bend) -> Struck:
             right = before[each] if each[0] == slug else wanted[each]
             if found.get(each) != right:
                 struck.wrong.append(f"{each[0]} {each[1]} is not as it must be meanwhile")
-        if not proxy.bent:
-            struck.wrong.append("nobody asked the provider that was to fail")
+        struck.hit(proxy.bent, "nobody asked the provider that was to fail")
         proxy.bend = None
         site.finish(site.ingest_impatiently(), "a load once the provider answers")
         if said := site.said.read_text():

@@ -13,13 +13,17 @@ _T = TypeVar("_T")
 
 
 class Proxy:
-    """Passes on to one address; `delay` is in seconds, for each piece in either direction."""
+    """Passes on to one address; `delay` is in seconds, for each piece in either direction.
+
+    `delayed` counts the pieces that were held up.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self.delay = 0.0
+        self.delayed = 0
         self.port = 0
 
     def cut(self) -> int:
@@ -50,6 +54,7 @@ class Proxy:
         with suppress(OSError):
             while piece := await source.read(_PIECE):
                 if self.delay:
+                    self.delayed += 1
                     await asyncio.sleep(self.delay)
                 sink.write(piece)
                 await sink.drain()

@@ -28,13 +28,17 @@ def unreachable(site: Site, _: int) -> Struck:
                 store.stop()
             load = site.ingest(**_at(store))
             if moment:
-                site.killer.await_load(site.database, load)
+                is_loading = site.killer.await_load(site.database, load)
                 store.stop()
+                struck.hit(is_loading, "no load was under way when the store went away")
             site.end(load)
             struck.wrong += site.halves()
             struck.unsaid += site.words()
-            if not moment and "does not answer" not in site.said.read_text():
-                struck.unsaid.append("nobody said that the landing store does not answer")
+            if not moment:
+                said = site.said.read_text()
+                struck.hit(len(said.splitlines()), "no run missed the store that was away")
+                if "does not answer" not in said:
+                    struck.unsaid.append("nobody said that the landing store does not answer")
             store.start()
             site.finish(site.ingest(**_at(store)), "a load when the store is back")
             if said := site.said.read_text():
@@ -64,6 +68,7 @@ def half_bills(site: Site, _: int) -> Struck:
         site.end(site.ingest())
         said = site.said.read_text()
     struck.unsaid += site.words()
+    struck.hit(len(said.splitlines()), "no run found its bill half written")
     if len(said.splitlines()) < len(site.accounts):
         struck.unsaid.append(f"half a bill of {len(site.accounts)} accounts, and only: {said}")
     if reading.slices(site.database) != before:

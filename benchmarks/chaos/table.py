@@ -22,6 +22,7 @@ class Line:
     kills: int = 0
     seconds: float = 0.0
     wrong: dict[str, list[str]] = field(default_factory=dict)
+    missed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     not_run: str = ""
     blind: list[str] = field(default_factory=list)
@@ -34,6 +35,8 @@ class Line:
     def cells(self) -> tuple[str, ...]:
         """Return the line of the table."""
         held = self.not_run or f"{self.held} of {len(self.wrong)}"
+        if self.missed:
+            held += ", but the fault missed"
         return self.fault, str(self.runs), str(self.kills), held, f"{self.seconds:.0f}"
 
 
@@ -52,6 +55,7 @@ def strike(site: Site, fault: Fault, kills: int) -> Line:
         try:
             struck = fault.strike(site, share)
             line.kills += struck.kills
+            line.missed += struck.misses()
             line.notes += struck.notes
             line.wrong[invariants.WHOLE] += struck.wrong
             if fault.judged == invariants.ALL:
@@ -78,7 +82,10 @@ def goals(lines: Iterable[Line], kills: int) -> list[Goal]:
     """Return the claims: each invariant after each fault, and the kills that were promised."""
     ran = [line for line in lines if not line.not_run]
     blind = {name for line in ran for name in line.blind}
-    found = [Goal("invariants blind to a fault that was planted", len(blind), 0)] + [
+    found = [
+        Goal("invariants blind to a fault that was planted", len(blind), 0),
+        Goal("blows that met nothing", sum(len(line.missed) for line in ran), 0),
+    ] + [
         Goal(f"violations: {name}", sum(len(line.wrong.get(name, ())) for line in ran), 0)
         for name in invariants.ALL
     ]
@@ -92,5 +99,6 @@ def notes(lines: Iterable[Line]) -> list[str]:
         for name, found in line.wrong.items():
             if found:
                 told.append(f"{line.fault}, {name}: {found[0]} ({len(found)} in all)")
+        told += [f"{line.fault}, missed: {each}" for each in dict.fromkeys(line.missed)]
         told += [f"{line.fault}: {note}" for note in dict.fromkeys(line.notes)]
     return told

@@ -24,6 +24,7 @@ from benchmarks.chaos.bills import DAYS, TODAY
 from tests.fixtures.dbt import warehouse
 from tests.fixtures.delivering_child import deliver_all
 
+WELL: Final = "all loaded"
 Variables = Mapping[str, str]
 
 _CONTEXT: Final = multiprocessing.get_context("forkserver")

@@ -6,15 +6,18 @@ from collections import Counter
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from benchmarks.chaos import invariants
+from benchmarks.chaos import invariants, table
 from benchmarks.chaos.bills import Charged, Slice, versions
 from benchmarks.chaos.fault import Fault, Struck
 from benchmarks.chaos.invariants import Look, Standing
 from benchmarks.kill import State
+
+if TYPE_CHECKING:
+    from benchmarks.chaos.installation import Site
 
 FIRST, SECOND = date(2026, 9, 1), date(2026, 9, 2)
 COST = Decimal("1.25")
@@ -141,3 +144,32 @@ def test_rounds_have_all_kills_and_none_too_many() -> None:
     assert fault.rounds(50) == [17, 17, 16]
     assert fault.rounds(0) == [0]
     assert fault.rounds(3) == [3]
+
+
+@pytest.mark.parametrize(
+    ("struck", "says"),
+    [
+        (Struck(), "it struck nothing"),
+        (Struck(kills=2, missed=["two daemons built nothing"]), "two daemons built nothing"),
+    ],
+)
+def test_a_fault_that_struck_nothing_is_no_line_that_held(struck: Struck, says: str) -> None:
+    line = struck_by(struck)
+    assert says in line.cells()[3] + " ".join(table.notes([line]))
+    assert "missed" in line.cells()[3]
+    assert [each.claim for each in table.goals([line], 0) if not each.is_met] == [
+        "blows that met nothing"
+    ]
+
+
+def test_a_fault_that_met_its_work_is_a_line_that_held() -> None:
+    met = Struck()
+    met.hit(3, "no load was under way")
+    for struck in (met, Struck(kills=1)):
+        assert struck_by(struck).cells()[3] == "1 of 1"
+        assert all(each.is_met for each in table.goals([struck_by(struck)], 0))
+
+
+def struck_by(struck: Struck) -> table.Line:
+    fault = Fault("any", lambda site, kills: struck, judged=(invariants.WHOLE,))
+    return table.strike(cast("Site", None), fault, 0)
