@@ -7,17 +7,17 @@ request. Further operations, Savings Plans' among them, are handed in (see insig
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from http.server import BaseHTTPRequestHandler
+from typing import Any, ClassVar, Final
 
 from astraeus_pipeline.sandbox import shapes
 from astraeus_pipeline.sandbox.insights import Refused
+from astraeus_pipeline.sandbox.loopback import LoopbackServer
 
 _METRICS: Final = {
     "UnblendedCost": "unblended",
@@ -78,8 +78,10 @@ class Faults:
     further: dict[str, str] = field(default_factory=dict)
 
 
-class CostExplorerServer:
+class CostExplorerServer(LoopbackServer):
     """Serves on 127.0.0.1 until stopped; `requests` counts what was asked."""
+
+    methods: ClassVar = ("POST",)
 
     def __init__(
         self,
@@ -97,43 +99,10 @@ class CostExplorerServer:
         }
         self.faults = Faults()
         self.requests = 0
-        owner = self
+        super().__init__(port)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                owner._answer(self)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Address to put into an account's `cost_explorer_endpoint_url`."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def start(self) -> None:
-        """Begin to serve."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End serving."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    def __enter__(self) -> CostExplorerServer:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer one operation, or with the fault that is due."""
         self.requests += 1
         body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
         if self.faults.hang:

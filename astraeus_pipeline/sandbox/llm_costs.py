@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Protocol
+from http.server import BaseHTTPRequestHandler
+from typing import Any, ClassVar, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from astraeus_pipeline.sandbox.llm_estate import ANTHROPIC, OPENAI, Organization, Vendor
+from astraeus_pipeline.sandbox.loopback import LoopbackServer
 
 _OPENAI_WHO: Final = frozenset({"project_id", "user_id", "api_key_id", "model"})
 _OPENAI_GROUPS: Final = {
@@ -109,8 +109,10 @@ class Faults:
     bend: Callable[[Mapping[str, list[str]], dict[str, Any]], None] | None = None
 
 
-class LlmCostServer:
+class LlmCostServer(LoopbackServer):
     """Serves both vendors on 127.0.0.1 until stopped; `asked` keeps the paths with their query."""
+
+    methods: ClassVar = ("GET",)
 
     def __init__(
         self,
@@ -125,51 +127,15 @@ class LlmCostServer:
         self.faults = Faults()
         self.forbidden: tuple[str, ...] = ()  # ends of paths that no key may read
         self.asked: list[str] = []
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                owner._answer(self)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        # A short poll, so that `stop` need not wait for half a second.
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), daemon=True
-        )
-
-    @property
-    def url(self) -> str:
-        """Address to put into an account's `base_url`."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def start(self) -> None:
-        """Begin to serve."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End serving."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    def __enter__(self) -> LlmCostServer:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        super().__init__(port)
 
     @property
     def now(self) -> datetime:
         """The vendors' clock."""
         return self.faults.now or datetime.now(UTC)
 
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer one question, or with the fault that is due."""
         self.asked.append(handler.path)
         faults = self.faults
         if faults.hang:

@@ -8,9 +8,10 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
+
+from astraeus_pipeline.sandbox.loopback import LoopbackServer
 
 LOGIN: Final = "/session/v1/login-request"
 QUERY: Final = "/queries/v1/query-request"
@@ -50,45 +51,19 @@ class Faults:
         return due.pop(0) if due else None
 
 
-class FaultyProxy:
+class FaultyProxy(LoopbackServer):
     """Forwards to a port of this machine; `before` is called ahead of each log-in."""
 
     def __init__(self, target: int, before: Callable[[], None], port: int = 0) -> None:
         self.faults = Faults()
         self.requests: list[str] = []
         self._target, self._before = target, before
-        owner = self
+        super().__init__(port)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                # Who has waited long enough is gone.
-                with contextlib.suppress(ConnectionError):
-                    owner._answer(self)
-
-            do_GET = do_POST
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, daemon=True)
-
-    @property
-    def port(self) -> int:
-        """The port that it serves on."""
-        return int(self._server.server_address[1])
-
-    def start(self) -> None:
-        """Begin to serve."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End serving."""
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Forward one request, or answer with the fault that is due."""
+        with contextlib.suppress(ConnectionError):  # who has waited long enough is gone
+            self._answer(handler)
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         path = handler.path.split("?")[0]

@@ -86,7 +86,7 @@ def issuing() -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Issuer)
     mine = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield mine
     server.shutdown()
 

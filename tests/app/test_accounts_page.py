@@ -219,7 +219,7 @@ class _Dagster(http.server.BaseHTTPRequestHandler):
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Dagster]]:
     _Dagster.asked.clear()
     server = http.server.HTTPServer(("127.0.0.1", 0), _Dagster)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setenv("ASTRAEUS_DAGSTER_URL", f"http://127.0.0.1:{server.server_port}")
     yield _Dagster
     server.shutdown()

@@ -59,7 +59,7 @@ def dagster() -> Iterator[str]:
         for name in ("once", "twice")
     ]
     server = http.server.HTTPServer(("127.0.0.1", 0), _Dagster)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from astraeus_pipeline.errors import AuthError, ProviderError, TransientError
@@ -19,6 +18,7 @@ from astraeus_pipeline.warehouse.landing import LandingStore
 from tests.fixtures.faults import Fault, case, covers, not_applicable
 from tests.fixtures.faulty_proxy import Bend, FaultyProxy, faulty
 from tests.fixtures.focus_files import account, csv_text, deliver, line, only
+from tests.fixtures.s3 import XML, error, lists, moto
 
 KEYS = {
     "aws_access_key_id": SecretStr("test"),
@@ -32,16 +32,12 @@ NOT_APPLICABLE = not_applicable(
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "canary-secret"}
-    s3 = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
-    s3.create_bucket(Bucket="bills")
-    s3.put_object(Bucket="bills", Key="focus/2026-10/a.csv", Body=csv_text([line(cost="4")]))
-    yield url
-    server.stop()
+    with moto() as url:
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "canary-secret"}
+        s3 = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
+        s3.create_bucket(Bucket="bills")
+        s3.put_object(Bucket="bills", Key="focus/2026-10/a.csv", Body=csv_text([line(cost="4")]))
+        yield url
 
 
 @pytest.fixture
@@ -61,19 +57,8 @@ def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "S3_PATIENCE", store.Patience(attempts=1, connect=2, request=1))
 
 
-def error(code: str, message: str = "No.") -> bytes:
-    return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
-
-
-def lists(method: str, path: str) -> bool:
-    return method == "GET" and "list-type=2" in path
-
-
 def reads(method: str, path: str) -> bool:
     return method == "GET" and "a.csv" in path and "list-type" not in path
-
-
-XML = {"Content-Type": "application/xml"}
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.sandbox import cur_lines, exported_bill
 from astraeus_pipeline.sandbox.estate import Estate
 from astraeus_pipeline.warehouse.landing import LandingStore
 from tests.fixtures.aws_exports import account, fetch, read
+from tests.fixtures.s3 import moto
 
 TODAY = date(2026, 11, 20)
 ESTATE = Estate(TODAY)
@@ -23,11 +23,8 @@ OCTOBER = DayRange.of_month(date(2026, 10, 1))
 
 @pytest.fixture
 def s3_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto() as url:
+        yield url
 
 
 def test_negations_cancel_the_covered_usage_and_the_plan_is_never_overdrawn() -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from astraeus_pipeline.errors import AuthError, ConfigError, PermanentError, TransientError
@@ -21,6 +20,7 @@ from astraeus_pipeline.providers.focus import FOCUS, FocusConfig
 from astraeus_pipeline.warehouse.landing import LandingStore
 from tests.fixtures.focus_blobs import CHANGED, serve_blobs
 from tests.fixtures.focus_files import OCTOBER, account, csv_text, deliver, line, only, write
+from tests.fixtures.s3 import moto
 
 KEYS = {
     "aws_access_key_id": SecretStr("test"),
@@ -35,11 +35,8 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> LandingStore:
 
 @pytest.fixture(scope="module")
 def s3_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto() as url:
+        yield url
 
 
 @pytest.fixture
