@@ -17,6 +17,7 @@ from typing import IO, Final
 
 import psutil
 
+from astraeus_pipeline import births
 from astraeus_pipeline.cli.output import console
 from astraeus_pipeline.errors import AstraeusError
 from astraeus_pipeline.probe import answers
@@ -157,31 +158,30 @@ def free_port(wanted: int = 0) -> int:
 
 @dataclass(frozen=True)
 class Mark:
-    """A process and its start, so that a reused process id is not mistaken for it."""
+    """A process, since when (Unix time), and its birth, by which a reused id is told from it.
+
+    One that an earlier version wrote down has no birth.
+    """
 
     pid: int
     started: float
+    birth: float | None = None
 
     @classmethod
     def of(cls, pid: int) -> Mark:
         """Mark a running process."""
-        return cls(pid, psutil.Process(pid).create_time())
+        return cls(pid, psutil.Process(pid).create_time(), births.birth_of(pid))
 
     def is_alive(self) -> bool:
         """Whether this very process still runs."""
-        try:
-            process = psutil.Process(self.pid)
-            is_same = process.create_time() == self.started
-            return bool(is_same and process.status() != psutil.STATUS_ZOMBIE)
-        except psutil.NoSuchProcess:
-            return False
+        return births.is_alive(self.pid, self.started if self.birth is None else self.birth)
 
 
 def write_state(path: Path, marks: Mapping[str, Mark], addresses: Mapping[str, str]) -> None:
     """Write down what runs, for `astraeus stop`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
-        "processes": {name: [mark.pid, mark.started] for name, mark in marks.items()},
+        "processes": {name: [mark.pid, mark.started, mark.birth] for name, mark in marks.items()},
         "addresses": dict(addresses),
     }
     fresh = path.with_suffix(".new")

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Final
 
 import dagster as dg
-import psutil
 
+from astraeus_pipeline.births import birth_of, is_alive
 from astraeus_pipeline.settings import Settings
 
 _PROCESS: Final = "astraeus/process"
@@ -23,8 +23,7 @@ _LAUNCHED: Final = ".dagster/grpc_info"  # set by the launcher that asks a code 
 
 def process_tag() -> dict[str, str]:
     """Return the tag of runs that this very process executes."""
-    started = psutil.Process().create_time()
-    return {_PROCESS: f"{socket.gethostname()}/{os.getpid()}/{started}"}
+    return {_PROCESS: f"{socket.gethostname()}/{os.getpid()}/{birth_of()}"}
 
 
 def is_by_command(tags: Mapping[str, str]) -> bool:
@@ -60,14 +59,7 @@ def fail_fallen(instance: dg.DagsterInstance, code_since: float | None) -> list[
 def _is_fallen(tags: Mapping[str, str], started: float | None, code_since: float | None) -> bool:
     if _PROCESS in tags:
         host, pid, born = tags[_PROCESS].rsplit("/", 2)
-        return host == socket.gethostname() and not _lives(int(pid), float(born))
+        return host == socket.gethostname() and not is_alive(int(pid), float(born))
     if _LAUNCHED not in tags or started is None or code_since is None:
         return False
     return started < code_since
-
-
-def _lives(pid: int, born: float) -> bool:
-    try:
-        return bool(psutil.Process(pid).create_time() == born)
-    except psutil.NoSuchProcess:
-        return False
