@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from astraeus_pipeline.cli.context import actor, connected
-from astraeus_pipeline.cli.options import day_bounds
+from astraeus_pipeline.cli.options import Where, day_bounds, filters
 from astraeus_pipeline.cli.output import Json, console, print_json, print_records, print_table
 from astraeus_pipeline.contracts.alert_kinds import KINDS
 from astraeus_pipeline.errors import ConfigError
@@ -33,10 +33,7 @@ def add(
     currency: Annotated[str | None, typer.Option(help="ISO code, where no amount has it.")] = None,
     days: Annotated[int | None, typer.Option(help="Threshold of days without costs.")] = None,
     budget: Annotated[str | None, typer.Option(help="Budget; all if left out.")] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="As account=acme or service='Amazon S3'; repeatable."),
-    ] = None,
+    where: Where = None,
     split_by: Annotated[
         str | None, typer.Option(help="Judge the members of a dimension one by one, as account.")
     ] = None,
@@ -73,7 +70,7 @@ def add(
     new = alert_rules.NewRule(
         name=name,
         kind=kind,
-        filters=_filters(where or []),
+        filters=filters(where),
         split_by=split_by,
         grain=grain,  # type: ignore[arg-type] # checked with the kind
         cost_type=cost_type,
@@ -224,16 +221,6 @@ def _number(text: str) -> Decimal:
     if not number.is_finite():
         raise ConfigError(f"{text!r} is no threshold.", hint="Write a number.")
     return number
-
-
-def _filters(words: list[str]) -> dict[str, list[str]]:
-    filters: dict[str, list[str]] = {}
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not sign or not value:
-            raise ConfigError(f"{word!r} is no filter.", hint="Write it as account=acme.")
-        filters.setdefault(key, []).append(value)
-    return filters
 
 
 def _quiet(text: str | None) -> tuple[time | None, time | None]:

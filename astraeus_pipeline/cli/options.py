@@ -14,6 +14,10 @@ Accounts = Annotated[
 ]
 First = Annotated[str | None, typer.Option("--from", help="First UTC day.")]
 Last = Annotated[str | None, typer.Option("--to", help="Last UTC day.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(help="As account=acme or service='Amazon S3'; repeatable."),
+]
 
 
 def day_bounds(first: str | None, last: str | None) -> tuple[date, date]:
@@ -29,3 +33,14 @@ def day_bounds(first: str | None, last: str | None) -> tuple[date, date]:
     if end < begin:
         raise ConfigError(f"{begin} to {end} ends before it begins.", hint="Exchange the days.")
     return begin, end
+
+
+def filters(where: list[str] | None) -> dict[str, list[str]]:
+    """Return the values by dimension. Raises: ConfigError for a word that names no value."""
+    found: dict[str, list[str]] = {}
+    for word in where or ():
+        key, sign, value = word.partition("=")
+        if not sign or not value:
+            raise ConfigError(f"{word!r} is no filter.", hint="Write it as account=acme.")
+        found.setdefault(key, []).append(value)
+    return found

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from astraeus_pipeline.cli.context import actor, connected, open_migrated
-from astraeus_pipeline.cli.options import day_bounds
+from astraeus_pipeline.cli.options import Where, day_bounds, filters
 from astraeus_pipeline.cli.output import Json, console, print_json, print_records
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.settings import Settings
@@ -26,10 +26,7 @@ def add(
     currency: Annotated[str, typer.Option(help="ISO code; other currencies are left out.")],
     period: Annotated[str, typer.Option(help="week (Monday to Sunday) or month")] = "week",
     team: Annotated[str | None, typer.Option(help="Team, by allocation; all if left out.")] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="As account=acme or service='Amazon S3'; repeatable."),
-    ] = None,
+    where: Where = None,
     cost_type: Annotated[
         str, typer.Option(help="effective, billed, list, contracted")
     ] = "effective",
@@ -47,7 +44,7 @@ def add(
         channels=channel,
         owner=actor().name,
         team=team,
-        filters=_filters(where or []),
+        filters=filters(where),
         cost_type=cost_type,
         starts_on=day_bounds(since, None)[0] if since else None,
     )
@@ -201,13 +198,3 @@ def _fate(fate: Any) -> str:
     tries = f" after {fate.attempts} attempts" if fate.attempts > 1 else ""
     why = f": {fate.last_error}" if fate.last_error else ""
     return f"{fate.period_start} {fate.channel}: {fate.state}{tries}{why}"
-
-
-def _filters(words: list[str]) -> dict[str, list[str]]:
-    filters: dict[str, list[str]] = {}
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not sign or not value:
-            raise ConfigError(f"{word!r} is no filter.", hint="Write it as account=acme.")
-        filters.setdefault(key, []).append(value)
-    return filters

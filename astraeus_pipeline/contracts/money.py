@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, Overflow
 from typing import Final
+
+from astraeus_pipeline.errors import ConfigError
 
 # Wide enough for any sum of decimal128 values; a rounding would raise instead of passing.
 EXACT: Final = Context(prec=200, traps=[Inexact, Overflow])
@@ -12,6 +15,12 @@ ZERO: Final = Decimal(0)
 # Which cost of a charge, in FOCUS's terms: EffectiveCost, BilledCost, ListCost, ContractedCost.
 COST_TYPES: Final = ("effective", "billed", "list", "contracted")
 _CENT: Final = Decimal("0.01")
+
+
+def check_currency(code: str) -> None:
+    """Raise ConfigError for what is no ISO 4217 code."""
+    if not re.fullmatch("[A-Z]{3}", code):
+        raise ConfigError(f"{code!r} is no currency.", hint="Write its ISO code, as USD.")
 
 
 def add(left: Decimal, right: Decimal) -> Decimal:

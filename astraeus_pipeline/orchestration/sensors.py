@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import dagster as dg
 import psycopg
+from psycopg import sql
 
 from astraeus_pipeline.accounts import store
 from astraeus_pipeline.orchestration import pools, recovery
@@ -25,6 +26,15 @@ _UNDER_WAY: Final = [
 ]
 # Loads under way are waited for, so that one build covers them all, but not for ever.
 _PATIENCE: Final = timedelta(minutes=10)
+# What the marts know of, by dataset; before the first build there is no registry.
+_BUILT: Final = sql.SQL(
+    "select case when model = 'fct_reconciliations' then 'costs' else substr(model, 5) end,"
+    " account_id, usage_date, billing_period, delivery_id from intermediate.built_slices"
+    " where model = 'fct_reconciliations' or model like 'raw.%'"
+)
+_NONE_BUILT: Final = sql.SQL(
+    "select null::text, null::text, null::date, null::date, null::bigint where false"
+)
 
 
 def sync_accounts(
@@ -128,8 +138,7 @@ def changed_rules(conn: psycopg.Connection) -> str | None:
 
     Marts that have never been built wait for a delivery.
     """
-    registry = conn.execute("select to_regclass('intermediate.built_slices')").fetchone()
-    if registry is None or registry[0] is None:
+    if not _has_registry(conn):
         return None
     row = conn.execute(
         "select concat_ws(' ', state.fingerprint, state.updated_at) from app.allocation_state as"
@@ -147,24 +156,21 @@ def pending_slices(conn: psycopg.Connection) -> tuple[int, int, datetime] | None
     known once they have been compared, though fct_charges leaves them out; of the other datasets
     a build notes itself what it has read (macros/loaded_slices.sql).
     """
-    registry = conn.execute("select to_regclass('intermediate.built_slices')").fetchone()
-    if registry is None or registry[0] is None:
-        built = "select null::text, null::text, null::date, null::date, null::bigint where false"
-    else:
-        built = (
-            "select case when model = 'fct_reconciliations' then 'costs'"
-            " else substr(model, 5) end, account_id, usage_date, billing_period, delivery_id"
-            " from intermediate.built_slices"
-            " where model = 'fct_reconciliations' or model like 'raw.%'"
-        )
+    built = _BUILT if _has_registry(conn) else _NONE_BUILT
     row = conn.execute(
-        # `built` is one of the two literals above.
-        "select count(*), max(greatest(p.delivery_id, p.blocked_by)),"  # noqa: S608 - literals
-        f" min(p.seen_at) from raw.partitions p left join ({built})"
-        " b (dataset, account_id, usage_date, billing_period, delivery_id)"
-        " using (dataset, account_id, usage_date, billing_period)"
-        " where greatest(p.delivery_id, p.blocked_by) is distinct from b.delivery_id"
+        sql.SQL(
+            "select count(*), max(greatest(p.delivery_id, p.blocked_by)), min(p.seen_at)"
+            " from raw.partitions p left join ({})"
+            " b (dataset, account_id, usage_date, billing_period, delivery_id)"
+            " using (dataset, account_id, usage_date, billing_period)"
+            " where greatest(p.delivery_id, p.blocked_by) is distinct from b.delivery_id"
+        ).format(built)
     ).fetchone()
     if row is None or row[0] == 0:
         return None
     return row[0], row[1], row[2]
+
+
+def _has_registry(conn: psycopg.Connection) -> bool:
+    row = conn.execute("select to_regclass('intermediate.built_slices') is not null").fetchone()
+    return bool(row and row[0])

@@ -27,7 +27,7 @@ LEASE: Final = timedelta(seconds=90)
 
 @dataclass(frozen=True)
 class Claim:
-    """A message that this process is to send; `severity` is the worst of its alerts."""
+    """A message that this process is to send; `severity` is critical if one of its alerts is."""
 
     id: str
     kind: DeliveryKind

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -14,6 +13,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.alert_kinds import KINDS, Grain, RuleKind, Severity
 from astraeus_pipeline.contracts.alerting import Timing
 from astraeus_pipeline.errors import ConfigError
@@ -170,10 +170,8 @@ def _check_parameters(new: NewRule, kind: RuleKind) -> None:
         raise ConfigError("A threshold is negative.", hint="Alerts are raised above a threshold.")
     if new.amount is not None and new.billing_currency is None:
         raise ConfigError("The amount has no currency.", hint="Name the one that is billed in.")
-    if new.billing_currency and not re.fullmatch("[A-Z]{3}", new.billing_currency):
-        raise ConfigError(
-            f"{new.billing_currency!r} is no currency.", hint="Write its ISO code, as USD."
-        )
+    if new.billing_currency:
+        money.check_currency(new.billing_currency)
 
 
 def budget_id(conn: psycopg.Connection, name: str) -> int:

@@ -89,9 +89,9 @@ def is_built(conn: psycopg.Connection) -> bool:
 
 
 def version(conn: psycopg.Connection) -> str:
-    """Return what changes whenever breaches may have: builds, scores, feedback, rules.
+    """Return what changes with builds, rules and what people say of anomalies.
 
-    Scores and forecasts are written after the build, so their newest days count, too.
+    Not with scores and forecasts, which follow a build without a mark of their own.
     """
     row = conn.execute(
         "select concat_ws(' ', (select max(invocation_id) from marts.data_version),"
@@ -277,8 +277,7 @@ def set_state(
     """
     with conn.transaction():
         rows = conn.execute(
-            "select id::text from app.alerts where id::text like %s limit 2",
-            [alert_id.replace("%", "").replace("_", "") + "%"],
+            "select id::text from app.alerts where starts_with(id::text, %s) limit 2", [alert_id]
         ).fetchall()
         if len(rows) != 1:
             raise ConfigError(

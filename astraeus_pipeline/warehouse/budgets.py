@@ -6,7 +6,6 @@ from a period on that is not over: what was said of a past period stays true.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,6 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from astraeus_pipeline.contracts import money
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.warehouse import audit
 
@@ -294,10 +294,7 @@ def check(new: NewBudget) -> None:
     _check_one_of(new.period, PERIODS, "A period")
     _check_one_of(new.cost_type, COST_TYPES, "A cost type")
     _check_amount(new.amount)
-    if not re.fullmatch(r"[A-Z]{3}", new.billing_currency):
-        raise ConfigError(
-            f"{new.billing_currency!r} is no currency.", hint="Write its ISO code, such as USD."
-        )
+    money.check_currency(new.billing_currency)
     if not 1 <= new.fiscal_start_month <= _MONTHS["year"]:
         raise ConfigError(
             f"There is no month {new.fiscal_start_month}.", hint="Name one from 1 to 12."

@@ -75,18 +75,7 @@ def begin(
     with conn.transaction():
         user_id = _person(conn, email)
         _check_owner(conn, session_id, user_id)
-        conn.execute(
-            "update app.chat_messages set status = 'failed', finished_at = clock_timestamp()"
-            " where user_id = %s and status = 'running' and created_at < clock_timestamp() - %s",
-            [user_id, _LOST_AFTER],
-        )
-        running = conn.execute(
-            "select 1 from app.chat_messages where user_id = %s and status = 'running'", [user_id]
-        ).fetchone()
-        if running is not None:
-            raise ConfigError(
-                "Your last question is still being answered.", hint="Wait for it, or stop it."
-            )
+        _check_idle(conn, user_id)
         shown = Jsonb({key: list(of) for key, of in account_context.items()}, dumps=_json)
         conn.execute(
             "insert into app.chat_messages"
@@ -113,13 +102,7 @@ def resume(
     """
     with conn.transaction():
         user_id = _person(conn, email)
-        running = conn.execute(
-            "select 1 from app.chat_messages where user_id = %s and status = 'running'", [user_id]
-        ).fetchone()
-        if running is not None:
-            raise ConfigError(
-                "Your last question is still being answered.", hint="Wait for it, or stop it."
-            )
+        _check_idle(conn, user_id)
         row = conn.execute(
             "update app.chat_messages as answer set status = 'running', finished_at = null,"
             # counted anew: it may have waited for longer than an answer may take
@@ -262,6 +245,22 @@ def _check_owner(conn: psycopg.Connection, session_id: UUID, user_id: UUID) -> N
     ).fetchone()
     if row is not None:
         raise ForbiddenError("This thread is somebody else's.", hint="Begin one of your own.")
+
+
+def _check_idle(conn: psycopg.Connection, user_id: UUID) -> None:
+    """Raise ConfigError while an answer runs; one that lost its process has failed."""
+    conn.execute(
+        "update app.chat_messages set status = 'failed', finished_at = clock_timestamp()"
+        " where user_id = %s and status = 'running' and created_at < clock_timestamp() - %s",
+        [user_id, _LOST_AFTER],
+    )
+    running = conn.execute(
+        "select 1 from app.chat_messages where user_id = %s and status = 'running'", [user_id]
+    ).fetchone()
+    if running is not None:
+        raise ConfigError(
+            "Your last question is still being answered.", hint="Wait for it, or stop it."
+        )
 
 
 def _json(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from astraeus_pipeline.contracts import money
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.summaries.figures import Scope
 from astraeus_pipeline.summaries.periods import PERIODS, Period
@@ -143,10 +143,7 @@ def _check(new: NewSummary) -> None:
             f"There is no period {new.period!r}.", hint=f"Say one of {', '.join(PERIODS)}."
         )
     check_cost_type(new.cost_type)
-    if not re.fullmatch("[A-Z]{3}", new.billing_currency):
-        raise ConfigError(
-            f"{new.billing_currency!r} is no currency.", hint="Write its ISO code, as USD."
-        )
+    money.check_currency(new.billing_currency)
     for key, values in new.filters.items():
         if key not in DIMENSIONS or not values:
             raise ConfigError(

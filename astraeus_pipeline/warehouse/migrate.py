@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -190,9 +191,10 @@ def _can_log_in(conn: psycopg.Connection, role: Role, password: str) -> bool:
     return True
 
 
-def _retry_on_catalog_race(conn: psycopg.Connection, step: object, *arguments: object) -> None:
+def _retry_on_catalog_race(
+    conn: psycopg.Connection, step: Callable[..., None], *arguments: object
+) -> None:
     """Roles belong to the server: another database's migration may touch the same one now."""
-    assert callable(step)  # noqa: S101 - private helper
     for attempt in range(20):
         try:
             step(conn, *arguments)
