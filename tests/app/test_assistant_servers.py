@@ -24,7 +24,7 @@ from astraeus_pipeline.errors import AstraeusError, ConfigError, ForbiddenError
 from astraeus_pipeline.warehouse import users
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import DAYS, sign_in, user_of
-from tests.app.test_assistant_tools import GIVEN
+from tests.app.tool_calls import GIVEN
 
 pytestmark = pytest.mark.integration
 ASKED = {

@@ -24,7 +24,7 @@ from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import sign_in
 from tests.app.mcp_site import KEY, Site, issuing, serving
 from tests.app.test_assistant_servers import ASKED, directly
-from tests.app.test_assistant_tools import GIVEN
+from tests.app.tool_calls import GIVEN
 
 pytestmark = pytest.mark.integration
 OTHER_KEY: Final = ec.generate_private_key(ec.SECP256R1())

@@ -20,7 +20,6 @@ from astraeus_pipeline.contracts.people import Grant
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.warehouse.engine import Database
 from tests.app.conftest import DAYS, THROUGH, sign_in
-from tests.app.test_assistant_tools import call as ask_tool
 from tests.app.test_chat_page import (  # noqa: F401 - fixtures among them
     KEYS,
     _no_key,
@@ -31,6 +30,7 @@ from tests.app.test_chat_page import (  # noqa: F401 - fixtures among them
     words,
 )
 from tests.app.test_pages import run
+from tests.app.tool_calls import call as ask_tool
 from tests.fixtures import papers
 from tests.fixtures.model_server import ModelServer, model_server
 from tests.fixtures.scripted_model import says

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from astraeus_pipeline.cli import app
 from astraeus_pipeline.contracts import FOCUS_COSTS
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.orchestration import sensors
 from astraeus_pipeline.warehouse import allocation_rules
 from astraeus_pipeline.warehouse.allocation_rules import DIMENSIONS, Rule, parse
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
-from tests.fixtures.charges import batch, charge, fetched, payload
+from tests.fixtures.allocation import COSTS, Charge, any_charge, any_rule, expected, tagged
+from tests.fixtures.charges import batch, fetched, payload
 from tests.fixtures.dbt import TODAY, Warehouse, warehouse
-from tests.fixtures.estate import installed
 
 pytestmark = pytest.mark.integration
 
 OPTIONS: Final = LoadOptions(today=TODAY, settle_days=3)
-COSTS: Final = ("list_cost", "contracted_cost", "effective_cost", "billed_cost")
 MODELS: Final = (
     *("int_raw_reconciliations", "fct_charges", "fct_daily_costs", "int_daily_attribute_costs"),
     *("int_charge_attributes", "fct_daily_allocated_costs"),
@@ -42,8 +34,6 @@ MART: Final = "fct_daily_allocated_costs"
 IDENTITY: Final = "allocated_costs_equal_daily_costs"
 OCTOBER: Final = DayRange(date(2026, 10, 1), date(2026, 10, 3))
 D1: Final = OCTOBER.first
-
-Charge = dict[str, Any]
 
 
 def deliver(marts: Warehouse, account: str, charges: Sequence[Charge], days: DayRange) -> None:
@@ -68,10 +58,6 @@ def build(marts: Warehouse, *models: str) -> None:
     # dbt's own test, as it was compiled: starting dbt for it takes longer than asking
     compiled = marts.target / "compiled" / "astraeus" / "tests" / f"{IDENTITY}.sql"
     assert marts.ask(compiled.read_text(), "dbt") == []
-
-
-def tagged(day: date, cost: str, tags: Mapping[str, str] | None, **more: Any) -> Charge:
-    return charge(day, cost, tags=None if tags is None else json.dumps(tags), **more)
 
 
 def bill(day: date) -> list[Charge]:
@@ -287,258 +273,6 @@ def test_sums_by_who_bears_them_follow_rules_and_bills(marts: Warehouse) -> None
             " where grain = 'month' and account_id = 'acme'"
         )
     assert_summed("fail")
-
-
-# -- rules in order, changed, audited
-
-
-def test_rules_keep_their_order_and_every_change_is_audited(database: Database) -> None:
-    def rule(name: str) -> Rule:
-        return parse({"dimension": "team", "name": name, "effect": {"value": name}})
-
-    with database.connect("app", autocommit=True) as conn:
-        a, b = (allocation_rules.add(conn, rule(name), "ann") for name in "ab")
-        c = allocation_rules.add(conn, rule("c"), "ann", position=1)
-        allocation_rules.move(conn, a, 3, "ben")
-        allocation_rules.change(conn, b, rule("bb"), "ben")
-        allocation_rules.remove(conn, c, "ben")
-        with pytest.raises(ConfigError, match="no position 3"):
-            allocation_rules.move(conn, a, 3, "ben")
-        with pytest.raises(ConfigError, match="no allocation rule 99"):
-            allocation_rules.remove(conn, 99, "ben")
-        found = [(each.position, each.name) for each in allocation_rules.list_rules(conn)]
-        assert found == [(1, "bb"), (2, "a")]
-        audited = conn.execute(
-            "select actor, action, subject from app.audit_log"
-            " where action like 'allocation_rule.%' order by id"
-        ).fetchall()
-    assert audited == [
-        ("ann", "allocation_rule.add", str(a)),
-        ("ann", "allocation_rule.add", str(b)),
-        ("ann", "allocation_rule.add", str(c)),
-        ("ben", "allocation_rule.move", str(a)),
-        ("ben", "allocation_rule.change", str(b)),
-        ("ben", "allocation_rule.remove", str(c)),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        ({"effect": {"shares": {"a": "0.6", "b": "0.3"}}}, "exactly 1, not 0.9"),
-        ({"effect": {"shares": {}}}, "exactly 1, not 0"),
-        ({"effect": {"shares": {"a": "1.5", "b": "-0.5"}}}, "effect.shares"),
-        ({"effect": {"proportional_to": []}}, "effect.proportional_to"),
-        ({"effect": {"value": "a", "tag": "team"}}, "exactly one"),
-        ({"effect": {}}, "exactly one"),
-        ({"effect": {"value": " "}}, "is empty"),
-        ({"conditions": {"servce_name": "x"}}, "conditions.servce_name"),
-        ({"conditions": {"service_name": []}}, "conditions.service_name"),
-        ({"dimension": "galaxy"}, "dimension"),
-        ({"valid_from": "2026-02-01", "valid_to": "2026-01-01"}, "before valid_from"),
-    ],
-)
-def test_a_rule_that_cannot_work_is_refused(wrong: Mapping[str, Any], says: str) -> None:
-    right = {"dimension": "team", "name": "R", "effect": {"value": "a"}}
-    parse(right)
-    with pytest.raises(ConfigError, match=says) as refused:
-        parse({**right, **wrong})
-    assert refused.value.hint
-
-
-def test_rules_come_from_the_command_line_and_from_files(
-    database: Database, tmp_path: Path
-) -> None:
-    def run(*words: str) -> str:
-        done = CliRunner().invoke(app, ["allocation", *words])
-        if done.exception is not None:
-            raise done.exception
-        return done.output
-
-    toml = """
-        [[rule]]
-        dimension = "environment"
-        name = "Halves"
-        effect.shares = { a = 0.1, b = 0.9 }
-    """
-    with installed(database, tmp_path):
-        run("add", "Logs", "--when", "service_name=*log*", "--tag", "app=x", "--value", "Ops")
-        run("add", "First", "--by-tag", "Team", "--at", "1", "--from", "2026-01-01")
-        (tmp_path / "rules.toml").write_text(toml)
-        run("import", str(tmp_path / "rules.toml"))
-        listed = json.loads(run("list", "--json"))
-        assert [(each["name"], each["position"]) for each in listed] == [
-            ("First", 1),
-            ("Logs", 2),
-            ("Halves", 1),
-        ]
-        assert listed[1]["conditions"] == {"service_name": ["*log*"], "tags": {"app": ["x"]}}
-        assert listed[2]["effect"] == {"shares": {"a": "0.1", "b": "0.9"}}
-        assert "tags: app: x" in run("list")
-        # what is listed can be read again, and a wrong rule in a file leaves all as it was
-        (tmp_path / "rules.json").write_text(json.dumps(listed))
-        run("import", str(tmp_path / "rules.json"), "--replace")
-        (tmp_path / "rules.json").write_text(json.dumps([*listed, {"name": "half"}]))
-        with pytest.raises(ConfigError, match="'half'"):
-            run("import", str(tmp_path / "rules.json"), "--replace")
-        again = json.loads(run("list", "--json"))
-        assert [each["name"] for each in again] == ["First", "Logs", "Halves"]
-        run("move", str(again[0]["id"]), "2")
-        run("remove", str(again[1]["id"]))
-        assert [each["name"] for each in json.loads(run("list", "--json"))] == ["First", "Halves"]
-
-
-# -- any rules, any charges
-
-
-@st.composite
-def any_charge(draw: st.DrawFn, day: date) -> Charge:
-    money = st.decimals(-1000, 10_000, places=draw(st.sampled_from((0, 2, 6, 12))))
-    keys = st.sampled_from(("team", "Team", "user:TEAM", "Cost-Center", "cost_center", "app"))
-    values = st.sampled_from(("shop", "Shop", " data ", "", "ml%", "a_b"))
-    tags = draw(st.none() | st.dictionaries(keys, values, max_size=3))
-    return tagged(
-        day,
-        "0",
-        tags,
-        **{cost: draw(money) for cost in COSTS},
-        service_name=draw(st.sampled_from(("Compute", "Storage", "Support"))),
-        sub_account_id=draw(st.sampled_from((None, "s1", "S_2"))),
-        resource_id=draw(st.sampled_from((None, "i-1", "vol_2", "50%"))),
-        charge_category=draw(st.sampled_from(("Usage", "Tax", "Credit"))),
-        billing_currency=draw(st.sampled_from(("USD", "EUR"))),
-    )
-
-
-@st.composite
-def any_rule(draw: st.DrawFn, days: DayRange) -> Rule:
-    values = ("shop", "data", "ml%", "new")
-    bare = {
-        "account_id": st.sampled_from(("A?", "b*", "*")),
-        "service_name": st.sampled_from(("compute", "S*", ["storage", "support"])),
-        "sub_account_id": st.sampled_from(("s_2", "s?", "*")),
-        "resource_id": st.sampled_from(("*%", "i-*", "vol?2")),
-        "charge_category": st.sampled_from(("tax", ["usage", "credit"])),
-        "tags": st.dictionaries(
-            st.sampled_from(("TEAM", "costcenter", "app")),
-            st.sampled_from(("*", "shop", "ml%", ["a_b", "da*"])),
-            min_size=1,
-            max_size=2,
-        ),
-    }
-    named = draw(st.lists(st.sampled_from(sorted(bare)), unique=True, max_size=2))
-    effect = draw(
-        st.fixed_dictionaries({"value": st.sampled_from(values)})
-        | st.fixed_dictionaries({"tag": st.sampled_from(("Team", "cost center"))})
-        | st.fixed_dictionaries(
-            {
-                "shares": st.sampled_from(
-                    ({"shop": "0.1", "data": "0.9"}, {"a": "0.333", "b": "0.333", "c": "0.334"})
-                )
-            }
-        )
-        | st.fixed_dictionaries(
-            {"proportional_to": st.sampled_from(("all", ["shop", "data"], ["nobody"]))}
-        )
-    )
-    first, last = (draw(st.none() | st.sampled_from([*days])) for _ in range(2))
-    if first and last and last < first:
-        first, last = last, first
-    return parse(
-        {
-            "dimension": draw(st.sampled_from(DIMENSIONS)),
-            "name": "any",
-            "conditions": {name: draw(bare[name]) for name in named},
-            "effect": effect,
-            "valid_from": first,
-            "valid_to": last,
-            "is_active": draw(st.integers(0, 9)) > 0,
-        }
-    )
-
-
-def looks_like(value: str, pattern: str) -> bool:
-    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern.lower())
-    return re.fullmatch("".join(parts), value.lower(), re.DOTALL) is not None
-
-
-def plain_key(key: str) -> str:
-    return re.sub(r"[-_. ]", "", key.strip().lower().removeprefix("user:"))
-
-
-def plain_tags(row: Charge) -> dict[str, str]:
-    tags = json.loads(row["tags"] or "{}")
-    found: dict[str, str] = {}
-    for key in sorted(tags):
-        if tags[key].strip():
-            found.setdefault(plain_key(key), tags[key].strip().lower())
-    return found
-
-
-def matches(rule: Rule, row: Charge, account: str) -> bool:
-    if not (rule.valid_from or date.min) <= row["usage_date"] <= (rule.valid_to or date.max):
-        return False
-    tags = plain_tags(row)
-    if rule.effect.tag and plain_key(rule.effect.tag) not in tags:
-        return False
-    wanted = rule.conditions.model_dump(exclude_none=True)
-    for key, patterns in wanted.pop("tags", {}).items():
-        value = tags.get(plain_key(key))
-        if value is None or not any(looks_like(value, each) for each in patterns):
-            return False
-    known = {**row, "account_id": account}
-    return all(
-        known.get(name) is not None and any(looks_like(known[name], each) for each in patterns)
-        for name, patterns in wanted.items()
-    )
-
-
-Parts = dict[tuple[Any, ...], dict[str, Fraction]]
-
-
-def expected(bills: Mapping[str, Sequence[Charge]], rules: Sequence[Rule], dimension: str) -> Parts:
-    """Return costs, unrounded, by account, day, currency, service, category, value and source."""
-    active = [rule for rule in rules if rule.is_active and rule.dimension == dimension]
-    found: list[tuple[str, Charge, Rule | None]] = [
-        (account, row, next((rule for rule in active if matches(rule, row, account)), None))
-        for account, rows in bills.items()
-        for row in rows
-    ]
-    parts: Parts = defaultdict(lambda: dict.fromkeys(COSTS, Fraction(0)))
-    bases: dict[tuple[date, str], dict[str, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
-
-    def give(account: str, row: Charge, value: str | None, source: str, share: Fraction) -> None:
-        keys = (account, row["usage_date"], row["billing_currency"], row["service_name"])
-        for cost in COSTS:
-            parts[*keys, row["charge_category"], value, source][cost] += Fraction(row[cost]) * share
-
-    shared = []
-    for account, row, rule in found:
-        if rule is None:
-            give(account, row, None, "unallocated", Fraction(1))
-        elif rule.effect.shares or rule.effect.proportional_to:
-            shared.append((account, row, rule))
-        else:
-            value = rule.effect.value or plain_tags(row)[plain_key(rule.effect.tag or "")]
-            give(account, row, value, "direct", Fraction(1))
-            bases[row["usage_date"], row["billing_currency"]][value] += Fraction(
-                row["effective_cost"]
-            )
-    for account, row, rule in shared:
-        if rule.effect.shares:
-            weights = {value: Fraction(share) for value, share in rule.effect.shares.items()}
-        else:
-            wanted = rule.effect.proportional_to
-            weights = {
-                value: weight
-                for value, weight in bases[row["usage_date"], row["billing_currency"]].items()
-                if weight > 0 and (wanted == "all" or value in (wanted or ()))
-            }
-        for value, weight in weights.items():
-            give(account, row, value, "shared", weight / sum(weights.values()))
-        if not weights:
-            give(account, row, None, "unallocated", Fraction(1))
-    return parts
 
 
 EXAMPLES: Final = iter(range(1, 60))

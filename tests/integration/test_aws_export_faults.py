@@ -1,6 +1,6 @@
 """The fault table for AWS exports: boto3 over HTTP, moto's S3 behind a proxy that answers wrongly.
 
-What an export itself may have wrong is in test_aws_exports.py.
+What an export itself may have wrong is in test_aws_export_contents.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import AuthError, PayloadError, ProviderError, TransientError
@@ -22,11 +21,11 @@ from astraeus_pipeline.warehouse.landing import LandingStore
 from tests.fixtures.aws_exports import account, client, fetch, only, usage
 from tests.fixtures.faults import Fault, case, covers, not_applicable
 from tests.fixtures.faulty_proxy import Bend, FaultyProxy, faulty
+from tests.fixtures.s3 import XML, error, lists, moto
 
 CLIENT = "aws/exports"
 AUGUST = DayRange.of_month(date(2026, 8, 1))
 URL = "s3://bills/exports/cur"
-XML = {"Content-Type": "application/xml"}
 NOT_APPLICABLE = not_applicable(
     CLIENT,
     {Fault.ENDLESS_PAGES: "boto3's paginator raises for a token that comes twice"},
@@ -35,19 +34,15 @@ NOT_APPLICABLE = not_applicable(
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    s3 = client(url)
-    s3.create_bucket(Bucket="bills")
-    lines = [usage(cost="4"), usage(date(2026, 8, 6), "2", line_item_brand_new="x")]
-    lines[0]["line_item_brand_new"] = None
-    DataExport(s3, "bills", "exports", "cur").refresh(AUGUST.first, "run", [lines])
-    empty = gzip.compress(",".join(usage()).encode() + b"\n")
-    DataExport(s3, "bills", "exports", "empty").put(AUGUST.first, "run", [empty])
-    yield url
-    server.stop()
+    with moto() as url:
+        s3 = client(url)
+        s3.create_bucket(Bucket="bills")
+        lines = [usage(cost="4"), usage(date(2026, 8, 6), "2", line_item_brand_new="x")]
+        lines[0]["line_item_brand_new"] = None
+        DataExport(s3, "bills", "exports", "cur").refresh(AUGUST.first, "run", [lines])
+        empty = gzip.compress(",".join(usage()).encode() + b"\n")
+        DataExport(s3, "bills", "exports", "empty").put(AUGUST.first, "run", [empty])
+        yield url
 
 
 @pytest.fixture
@@ -68,14 +63,6 @@ def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
         retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=2, read_timeout=1
     )
     monkeypatch.setattr(aws_client.AwsClients.__init__, "__defaults__", (quick,))
-
-
-def error(code: str, message: str = "No.") -> bytes:
-    return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
-
-
-def lists(method: str, path: str) -> bool:
-    return method == "GET" and "list-type=2" in path
 
 
 def reads(method: str, path: str) -> bool:
