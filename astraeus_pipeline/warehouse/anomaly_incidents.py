@@ -25,7 +25,7 @@ flagged as (
         *,
         coalesce(usage_date - lag(usage_date) over series > %(join)s, true)::integer as begins
     from intermediate.anomaly_scores
-    where account_id = %(account)s and reason is not null
+    where account_id = %(account)s and usage_date >= %(from)s and reason is not null
     window series as (partition by series_key, method order by usage_date)
 ),
 
@@ -67,6 +67,7 @@ measured as (
     inner join intermediate.anomaly_scores as peak
         on peak.account_id = %(account)s and peak.series_key = runs.series_key
         and peak.method = runs.method and peak.usage_date = runs.peak_date
+        and peak.reason is not null
     cross join lateral (
         select sum(days.actual_cost - days.expected_cost) as excess_cost
         from intermediate.anomaly_scores as days
@@ -162,16 +163,19 @@ def gather(conn: psycopg.Connection, account_id: str, since: date) -> int:
 
     Earlier incidents that no new flag can join stay as they are. Returns how many were written.
     """
-    conn.execute(
+    gone = conn.execute(
         "delete from intermediate.anomaly_incidents"
-        " where account_id = %s and end_date >= %s::date - %s",
+        " where account_id = %s and end_date >= %s::date - %s returning start_date",
         [account_id, since, _JOIN_DAYS],
     )
+    # A run that begins before lies in one of these: no flag further back has to be read.
+    begin = min((start for (start,) in gone), default=since)
     written = conn.execute(
         _GATHER,
         {
             "account": account_id,
             "since": since,
+            "from": min(begin, since),
             "join": _JOIN_DAYS,
             "floors": Jsonb({currency: str(floor) for currency, floor in FLOORS.items()}),
             "floor": floor_of(""),

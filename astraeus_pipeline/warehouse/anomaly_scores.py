@@ -96,12 +96,18 @@ def _keep(
         " scored.upper_cost, scored.score, scored.reason"
         " from scored inner join ("
         "  select distinct on (series_key) * from intermediate.int_usage_series"
-        "  where account_id = %(account)s order by series_key, usage_date desc"
+        "  where account_id = %(account)s and usage_date between %(begin)s and %(last)s"
+        "  order by series_key, usage_date desc"
         " ) as named using (series_key)"
         " left join intermediate.int_usage_series as usage"
         " on usage.account_id = %(account)s and usage.series_key = scored.series_key"
         " and usage.usage_date = scored.usage_date",
-        {"method": METHOD, "account": account_id},
+        {
+            "method": METHOD,
+            "account": account_id,
+            "begin": panel.days[0],
+            "last": panel.days[-1],
+        },
     )
     conn.execute("drop table scored")
     return flagged

@@ -39,6 +39,24 @@ _PENDING: Final = f"""
         or settled.logic is distinct from made.logic
     group by 1 order by 1
 """  # noqa: S608 - literals
+_FORGET: Final = f"""
+    delete from intermediate.built_slices as made
+    where made.model = %(model)s and made.account_id = %(account)s
+        and not exists (
+            select from ({_SETTLED_OF_ACCOUNT}) as settled
+            where settled.usage_date = made.usage_date
+                and settled.billing_period = made.billing_period
+        )
+"""  # noqa: S608 - literals
+_REMEMBER: Final = f"""
+    insert into intermediate.built_slices as made
+        (model, account_id, usage_date, billing_period, delivery_id, logic)
+    select %(model)s, settled.* from ({_SETTLED_OF_ACCOUNT}) as settled
+    on conflict (model, account_id, usage_date, billing_period) do update
+    set delivery_id = excluded.delivery_id, logic = excluded.logic, built_at = clock_timestamp()
+    where made.delivery_id is distinct from excluded.delivery_id
+        or made.logic is distinct from excluded.logic
+"""  # noqa: S608 - literals
 
 
 class Pending(NamedTuple):
@@ -66,17 +84,9 @@ def pending(conn: psycopg.Connection, model: str, method: str) -> list[Pending]:
 def remember(conn: psycopg.Connection, model: str, method: str, account_id: str) -> None:
     """Note what the account's part of `model` is made from now."""
     parameters = {"model": model, "method": method, "account": account_id}
-    conn.execute(
-        "delete from intermediate.built_slices where model = %(model)s"
-        " and account_id = %(account)s",
-        parameters,
-    )
-    conn.execute(
-        "insert into intermediate.built_slices"  # noqa: S608 - literals
-        " (model, account_id, usage_date, billing_period, delivery_id, logic)"
-        f" select %(model)s, settled.* from ({_SETTLED_OF_ACCOUNT}) as settled",
-        parameters,
-    )
+    # What stands as it was is not written again: an account's days are many, those of a day few.
+    conn.execute(_FORGET, parameters)
+    conn.execute(_REMEMBER, parameters)
 
 
 def last_settled(conn: psycopg.Connection, account_id: str) -> date | None:
@@ -91,12 +101,19 @@ def last_settled(conn: psycopg.Connection, account_id: str) -> date | None:
 def series_of(conn: psycopg.Connection, account_id: str, begin: date, last: date) -> list[Series]:
     """Return the series with usage between two days."""
     rows = conn.execute(
-        "select series_key, billing_currency,"
-        " min(usage_date) filter (where effective_cost > 0)"
-        " from intermediate.int_usage_series where account_id = %(account)s"
-        " and usage_date <= %(last)s group by 1, 2"
-        " having max(usage_date) >= %(begin)s"
-        " and min(usage_date) filter (where effective_cost > 0) is not null order by 1",
+        "select seen.series_key, seen.billing_currency, began.usage_date"
+        " from ("
+        "  select distinct series_key, billing_currency from intermediate.int_usage_series"
+        "  where account_id = %(account)s and usage_date between %(begin)s and %(last)s"
+        " ) as seen"
+        # by its index: what came since is not read
+        " cross join lateral ("
+        "  select usage_date from intermediate.int_usage_series as first"
+        "  where first.series_key = seen.series_key"
+        "  and first.billing_currency = seen.billing_currency"
+        "  and first.effective_cost > 0 and first.usage_date <= %(last)s"
+        "  order by first.usage_date limit 1"
+        " ) as began order by 1",
         {"account": account_id, "begin": begin, "last": last},
     )
     return [Series(*row) for row in rows]

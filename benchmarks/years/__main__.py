@@ -1,12 +1,14 @@
 """Claim: after two years of daily schedules a day costs what it cost at the start, within a fifth.
 
-20 accounts, FOCUS bills that come late and are restated, 730 days. The clock of this process, of
-dbt and of PostgreSQL is set to each hour at which something is due (libfaketime), so ages are those
-of the simulated time. A full day: housekeeping, discovery, each account's ingestion as a run of its
-own, build with scores and forecasts, alerts, summaries, the ticks of sensors, people who come and
-go. The first and the last days are full. Between them is every third Monday: its loads bring three
-weeks, every third one builds, and runs of ingestion are copied in Dagster's tables, the last
-hundred days as many as in life. Runs execute in this process, one after another.
+20 accounts, FOCUS bills that come late and are restated, 730 days. Before them 20 months were
+backfilled: what forecasts and trends look back at (585 days) is there at the start as at the end;
+`--history 0` starts empty. The clock of this process, of dbt and of PostgreSQL is set to each hour
+at which something is due (libfaketime), so ages are those of the simulated time. A full day:
+housekeeping, discovery, each account's ingestion as a run of its own, build with scores and
+forecasts, alerts, summaries, the ticks of sensors, people who come and go. The first and the last
+days are full. Between them is every third Monday: its loads bring three weeks, every third one
+builds, and runs of ingestion are copied in Dagster's tables, the last hundred days as many as in
+life, as the first hundred and twenty-five. Runs execute in this process, one after another.
 
 Needs Debian's libfaketime. `--home FOLDER` keeps the installation there, and goes on in it.
 """
@@ -24,6 +26,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+from astraeus_pipeline.contracts.days import DayRange
 from benchmarks.data import cache_folder
 from benchmarks.estates import add_accounts
 from benchmarks.measure import machine
@@ -35,7 +38,9 @@ from benchmarks.years.day import Schedules
 from benchmarks.years.diary import Day, Diary, Kind
 
 FIRST: Final = date(2024, 10, 1)
-# So many days before the last full ones every day has its runs in Dagster: more than are kept.
+# So many days after the first full ones, and before the last, every day has its runs in Dagster:
+# more than are kept, so that both ends are alike.
+AS_IN_LIFE_FIRST: Final = 125
 AS_IN_LIFE: Final = 100
 
 
@@ -43,6 +48,7 @@ def main() -> None:
     """Live the days, print, write down."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=730)
+    parser.add_argument("--history", type=int, default=20, help="months before, backfilled")
     parser.add_argument("--accounts", type=int, default=20)
     parser.add_argument("--rows-per-day", type=int, default=50)
     parser.add_argument("--full", type=int, default=15, help="full days at the start")
@@ -86,8 +92,15 @@ def _live(place: Scratch, chosen: argparse.Namespace) -> Report:
     diary = Diary.open(place.home / "diary.json")
     bills = Bills(place.home / "bills", chosen.accounts, chosen.rows_per_day)
     time = clock.Clock()
+    begun = _months_before(FIRST, max(1, chosen.history))  # the first day reads the month before
     _prepare(place, time, bills)
     schedules = Schedules(place, time, bills.slugs)
+    if chosen.history and not diary.days:
+        bills.write_history(begun, FIRST)
+        before = DayRange(begun, FIRST - timedelta(days=1))
+        diary.backfill = schedules.backfill(before, FIRST)
+        diary.failures += schedules.failures
+        _tell(f"backfilled {before}: {diary.backfill}")
     plan = _plan(chosen)
     for number, step in enumerate(plan):
         if diary.days and step.day <= diary.days[-1].day:
@@ -98,12 +111,15 @@ def _live(place: Scratch, chosen: argparse.Namespace) -> Report:
             costs |= schedules.morning(step.day)
         else:
             costs |= schedules.load_alone(step.day, step.copies)
+        costs |= schedules.accept_refused(step.day)
         if step.builds:
             costs |= schedules.build(step.day)
         costs |= schedules.tick(step.day)
         people.live(place, step.covers)
         diary.days.append(Day(step.day, step.kind, costs))
         diary.failures += schedules.failures
+        diary.accepted += schedules.accepted
+        schedules.accepted = 0
         if schedules.failures:
             _tell("\n".join(schedules.failures))
             schedules.failures.clear()
@@ -113,8 +129,13 @@ def _live(place: Scratch, chosen: argparse.Namespace) -> Report:
         diary.save()
         _tell(_summary(diary.days[-1], len(plan) - number - 1))
     last = FIRST + timedelta(days=chosen.days - 1)
-    found = outcome.look(place, bills.rows(last, (FIRST - timedelta(days=1)).replace(day=1)))
+    found = outcome.look(place, bills.rows(last, begun))
     return outcome.report(diary, found, machine(place.admin), vars(chosen))
+
+
+def _months_before(day: date, months: int) -> date:
+    number = day.year * 12 + day.month - 1 - months
+    return date(number // 12, number % 12 + 1, 1)
 
 
 def _prepare(place: Scratch, time: clock.Clock, bills: Bills) -> None:
@@ -156,7 +177,8 @@ def _plan(chosen: argparse.Namespace) -> list[Step]:
             plan.append(Step(day, "full", covers, True, ()))
         elif number == last_light or (day.weekday() == 0 and covers >= 7 * chosen.step - 6):
             passed = tuple(day - timedelta(days=ago) for ago in reversed(range(covers)))
-            copies = passed if number > last_light - AS_IN_LIFE else passed[-1:]
+            is_as_in_life = not chosen.full + AS_IN_LIFE_FIRST < number <= last_light - AS_IN_LIFE
+            copies = passed if is_as_in_life else passed[-1:]
             builds = number == last_light or light % chosen.build_every == 0
             plan.append(Step(day, "loads", covers, builds, copies))
             light += 1

@@ -9,7 +9,7 @@ import os
 import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +44,14 @@ class Bills:
             for number, slug in enumerate(self.slugs)
             for each in (former, month)
         )
+
+    def write_history(self, first: date, today: date) -> None:
+        """Write the months from `first` on, up to yesterday, as they are read on `today`."""
+        month = first
+        while month < today:
+            for number, slug in enumerate(self.slugs):
+                self._write_month(number, slug, month, today)
+            month = DayRange.of_month(month).end
 
     def rows(self, today: date, first: date) -> int:
         """Return how many charges of the days from `first` on all bills hold on `today`."""
@@ -94,7 +102,8 @@ def _restated(chance: random.Random, day: date) -> Iterator[int]:
         yield (close - day).days
 
 
-@cache
+# Two months of days, which are written again and again.
+@lru_cache(5_000)
 def _charges(number: int, day: date, rows: int) -> pa.RecordBatch:
     # Another number of rows is another seed: a restated day differs in every charge.
     [batch] = charges(number, DayRange(day, day), rows)

@@ -11,6 +11,7 @@ from unittest import mock
 
 import dagster as dg
 
+from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.orchestration import (
     alerting,
     discovery,
@@ -25,8 +26,9 @@ from astraeus_pipeline.orchestration import (
 )
 from astraeus_pipeline.orchestration.alert_sending import Sender
 from astraeus_pipeline.orchestration.code_location import build_definitions
-from astraeus_pipeline.orchestration.delivering import Ingestion, deliver
+from astraeus_pipeline.orchestration.delivering import Ingestion, deliver, reload
 from astraeus_pipeline.providers.focus import FOCUS
+from astraeus_pipeline.warehouse import acceptances
 from benchmarks.estates import settings_of
 from benchmarks.measure import Cost, measure
 from benchmarks.scratch import Scratch
@@ -34,6 +36,11 @@ from benchmarks.years import dated_dbt, runs, ticks
 from benchmarks.years.clock import Clock
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_REFUSED: Final = """
+    select deliveries.id, deliveries.payload_uri, array_agg(partitions.usage_date)
+    from raw.partitions inner join raw.deliveries on deliveries.id = partitions.blocked_by
+    where partitions.state = 'refused' group by 1, 2 order by 1
+"""
 INGEST: Final = "ingest_focus_costs"
 Costs = dict[str, Cost]
 
@@ -57,6 +64,7 @@ class Schedules:
             self.definitions = build_definitions()
         self.cursor: str | None = None
         self.failures: list[str] = []
+        self.accepted = 0
         sensors.sync_accounts(self.instance, ["focus"], {"focus": accounts})
         pools.set_limits(self.instance)
 
@@ -71,6 +79,20 @@ class Schedules:
         spent = self.timed("discovery", lambda: self.run(discovery.NAME))
         self.at(day, 6, 15)
         return spent | self.timed("ingestion", lambda: self._ingest(day))
+
+    def backfill(self, days: DayRange, on: date) -> Costs:
+        """Load the days that bills held before Astraeus came, and build."""
+        self.at(on, 0, 30)
+        opened = Ingestion.from_settings(self.settings)
+
+        def work() -> None:
+            for slug in self.accounts:
+                done = deliver(opened, FOCUS, opened.account(slug), "costs", days)
+                self.failures += [f"backfill {slug}: {error}" for error in done.errors]
+
+        return self.timed("loads without Dagster", work) | self.timed(
+            "build", lambda: self.run(sensors.MARTS_JOB)
+        )
 
     def load_alone(self, day: date, copies: Sequence[date]) -> Costs:
         """Fetch and load as the runs do; Dagster's rows of it, and of other days, are copies."""
@@ -87,6 +109,23 @@ class Schedules:
                 self.failures += [f"{day} {slug}: {error}" for error in done.errors]
 
         return self.timed("loads without Dagster", work)
+
+    def accept_refused(self, day: date) -> Costs:
+        """Let in settled days that were refused since they shrank by much, as somebody would."""
+        self.at(day, 6, 20)
+        opened = Ingestion.from_settings(self.settings)
+        with self.place.database.connect("app", autocommit=True) as conn:
+            waiting = conn.execute(_REFUSED).fetchall()
+
+        def work() -> None:
+            for delivery, payload, days in waiting:
+                why = acceptances.Acceptance(
+                    "ana", "The bill was corrected", delivery, frozenset(days)
+                )
+                self.accepted += len(days)
+                reload(opened, FOCUS, payload, why)
+
+        return self.timed("days let in by a person", work) if waiting else {}
 
     def build(self, day: date) -> Costs:
         """Build, score, forecast; raise alerts; send summaries that are due."""

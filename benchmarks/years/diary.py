@@ -36,6 +36,8 @@ class Diary:
     days: list[Day] = field(default_factory=list)
     sizes: dict[str, Sizes] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    backfill: dict[str, Cost] = field(default_factory=dict)
+    accepted: int = 0  # days that were refused until somebody let them in
 
     @classmethod
     def open(cls, file: Path) -> Diary:
@@ -48,6 +50,8 @@ class Diary:
             [_day(each) for each in content["days"]],
             {day: _sizes(each) for day, each in content["sizes"].items()},
             content["failures"],
+            {name: Cost(**cost) for name, cost in content.get("backfill", {}).items()},
+            content.get("accepted", 0),
         )
 
     def save(self) -> None:
@@ -56,6 +60,8 @@ class Diary:
             "days": [asdict(each) | {"day": each.day.isoformat()} for each in self.days],
             "sizes": {day: asdict(each) for day, each in self.sizes.items()},
             "failures": self.failures,
+            "accepted": self.accepted,
+            "backfill": {name: asdict(cost) for name, cost in self.backfill.items()},
         }
         fresh = self.file.with_suffix(".new")
         fresh.write_text(json.dumps(content))

@@ -51,4 +51,6 @@
     );
     create index if not exists anomaly_incidents_by_day
     on intermediate.anomaly_incidents (account_id, end_date);
+    create index if not exists anomaly_incidents_by_series
+    on intermediate.anomaly_incidents (series_key);
 {% endmacro %}

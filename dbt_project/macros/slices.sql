@@ -19,6 +19,8 @@
         primary key (model, account_id, usage_date, billing_period)
     );
     alter table intermediate.built_slices add column if not exists logic text;
+    -- what was just built is found by it, among all that ever was
+    create index if not exists built_slices_by_time on intermediate.built_slices (model, built_at);
 {% endmacro %}
 
 {#
@@ -244,4 +246,41 @@
             from intermediate.built_slices
             where model = '{{ model }}'
         )
+{% endmacro %}
+
+{# The days, weeks and months that hold a day just built, of its account. #}
+{% macro periods_just_built(model) %}
+    select distinct
+        just_built.account_id,
+        grains.grain,
+        date_trunc(grains.grain, just_built.usage_date)::date as period_start
+    from ({{ days_just_built(model) }}) as just_built
+    cross join (values ('day'), ('week'), ('month')) as grains (grain)
+{% endmacro %}
+
+{# The days that the periods of a CTE hold. #}
+{% macro days_of_periods(periods) %}
+    select distinct periods.account_id, every_day::date as usage_date
+    from {{ periods }} as periods
+    cross join
+        lateral
+        generate_series(
+            periods.period_start,
+            periods.period_start + ('1 ' || periods.grain)::interval - interval '1 day',
+            interval '1 day'
+        ) as every_day
+{% endmacro %}
+
+{# The rows of a mart by day, week and month that are of the periods of a CTE, like rows_of_days. #}
+{% macro rows_of_periods(relation, periods) %}
+    select found.*
+    from {{ periods }} as periods
+    cross join lateral (
+        select * from {{ relation }} as every
+        where
+            every.account_id = periods.account_id
+            and every.grain = periods.grain
+            and every.period_start = periods.period_start
+        offset 0
+    ) as found
 {% endmacro %}

@@ -3,16 +3,25 @@
 -- that stands twice is found, too.
 with
 
-months as (
+months as materialized (
     select distinct
         just_built.account_id,
-        date_trunc('month', just_built.usage_date)::date as month
+        'month' as grain,
+        date_trunc('month', just_built.usage_date)::date as period_start
     from ({{ days_just_built('fct_monthly_costs') }}) as just_built
+),
+
+days_of_months as (
+    {{ days_of_periods('months') }}
+),
+
+daily as (
+    {{ rows_of_days(ref('fct_daily_costs'), 'days_of_months') }}
 ),
 
 expected as (
     select
-        months.month,
+        date_trunc('month', daily.usage_date)::date as month,
         daily.provider,
         daily.account_id,
         daily.sub_account_id,
@@ -26,12 +35,7 @@ expected as (
         sum(daily.contracted_cost) as contracted_cost,
         sum(daily.effective_cost) as effective_cost,
         sum(daily.billed_cost) as billed_cost
-    from months
-    inner join {{ ref('fct_daily_costs') }} as daily
-        on
-            daily.account_id = months.account_id
-            and daily.usage_date >= months.month
-            and daily.usage_date < months.month + interval '1 month'
+    from daily
     group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 ),
 
@@ -53,7 +57,7 @@ summed as (
         costs.billed_cost
     from months
     inner join {{ ref('fct_monthly_costs') }} as costs
-        on costs.account_id = months.account_id and costs.month = months.month
+        on costs.account_id = months.account_id and costs.month = months.period_start
 )
 
 select month, account_id, service_name, billed_cost from (

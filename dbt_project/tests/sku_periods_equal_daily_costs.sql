@@ -3,29 +3,12 @@
 -- daily costs by article, to the last decimal, and nothing else.
 with
 
-just_built as (
-    {{ days_just_built('fct_sku_costs') }}
-),
-
 periods as materialized (
-    select distinct
-        just_built.account_id,
-        grains.grain,
-        date_trunc(grains.grain, just_built.usage_date)::date as period_start
-    from just_built
-    cross join (values ('day'), ('week'), ('month')) as grains (grain)
+    {{ periods_just_built('fct_sku_costs') }}
 ),
 
 days_of_periods as (
-    select distinct periods.account_id, every_day::date as usage_date
-    from periods
-    cross join
-        lateral
-        generate_series(
-            periods.period_start,
-            periods.period_start + ('1 ' || periods.grain)::interval - interval '1 day',
-            interval '1 day'
-        ) as every_day
+    {{ days_of_periods('periods') }}
 ),
 
 daily as (
@@ -102,12 +85,7 @@ found as (
         costs.contracted_cost,
         costs.effective_cost,
         costs.billed_cost
-    from periods
-    inner join {{ ref('fct_sku_costs') }} as costs
-        on
-            costs.account_id = periods.account_id
-            and costs.grain = periods.grain
-            and costs.period_start = periods.period_start
+    from ({{ rows_of_periods(ref('fct_sku_costs'), 'periods') }}) as costs
 )
 
 -- with `all`: a row that stands twice is wrong, too

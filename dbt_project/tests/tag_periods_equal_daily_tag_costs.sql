@@ -3,13 +3,17 @@
 -- that a row that stands twice is found, too.
 with
 
-periods as (
-    select distinct
-        just_built.account_id,
-        grains.grain,
-        date_trunc(grains.grain, just_built.usage_date)::date as period_start
-    from ({{ days_just_built('int_tag_costs') }}) as just_built
-    cross join (values ('day'), ('week'), ('month')) as grains (grain)
+periods as materialized (
+    {{ periods_just_built('int_tag_costs') }}
+),
+
+-- of all accounts: the costs of a day have no account, only their sets of attributes have
+dates as (
+    select distinct days.usage_date from ({{ days_of_periods('periods') }}) as days
+),
+
+daily as (
+    {{ rows_of_dates(ref('fct_daily_tag_costs'), 'dates') }}
 ),
 
 expected as (
@@ -23,12 +27,13 @@ expected as (
         sum(daily.contracted_cost) as contracted_cost,
         sum(daily.effective_cost) as effective_cost,
         sum(daily.billed_cost) as billed_cost
-    from periods
-    inner join {{ ref('fct_daily_tag_costs') }} as daily
+    from daily
+    cross join (values ('day'), ('week'), ('month')) as grains (grain)
+    inner join periods
         on
-            daily.account_id = periods.account_id
-            and daily.usage_date >= periods.period_start
-            and daily.usage_date < periods.period_start + ('1 ' || periods.grain)::interval
+            periods.account_id = daily.account_id
+            and periods.grain = grains.grain
+            and periods.period_start = date_trunc(grains.grain, daily.usage_date)::date
     group by 1, 2, 3, 4, 5
 ),
 
@@ -43,12 +48,7 @@ summed as (
         sum(costs.contracted_cost) as contracted_cost,
         sum(costs.effective_cost) as effective_cost,
         sum(costs.billed_cost) as billed_cost
-    from periods
-    inner join {{ ref('fct_tag_costs') }} as costs
-        on
-            costs.account_id = periods.account_id
-            and costs.grain = periods.grain
-            and costs.period_start = periods.period_start
+    from ({{ rows_of_periods(ref('fct_tag_costs'), 'periods') }}) as costs
     group by 1, 2, 3, 4, 5
 )
 

@@ -3,13 +3,16 @@
 -- decimal; `all`, so that a row that stands twice is found, too.
 with
 
-periods as (
-    select distinct
-        just_built.account_id,
-        grains.grain,
-        date_trunc(grains.grain, just_built.usage_date)::date as period_start
-    from ({{ days_just_built('fct_team_costs') }}) as just_built
-    cross join (values ('day'), ('week'), ('month')) as grains (grain)
+periods as materialized (
+    {{ periods_just_built('fct_team_costs') }}
+),
+
+days_of_periods as (
+    {{ days_of_periods('periods') }}
+),
+
+daily as (
+    {{ rows_of_days(ref('fct_daily_team_costs'), 'days_of_periods') }}
 ),
 
 expected as (
@@ -26,12 +29,13 @@ expected as (
         sum(daily.contracted_cost) as contracted_cost,
         sum(daily.effective_cost) as effective_cost,
         sum(daily.billed_cost) as billed_cost
-    from periods
-    inner join {{ ref('fct_daily_team_costs') }} as daily
+    from daily
+    cross join (values ('day'), ('week'), ('month')) as grains (grain)
+    inner join periods
         on
-            daily.account_id = periods.account_id
-            and daily.usage_date >= periods.period_start
-            and daily.usage_date < periods.period_start + ('1 ' || periods.grain)::interval
+            periods.account_id = daily.account_id
+            and periods.grain = grains.grain
+            and periods.period_start = date_trunc(grains.grain, daily.usage_date)::date
     group by 1, 2, 3, 4, 5, 6, 7, 8
 ),
 
@@ -49,12 +53,7 @@ summed as (
         costs.contracted_cost,
         costs.effective_cost,
         costs.billed_cost
-    from periods
-    inner join {{ ref('fct_team_costs') }} as costs
-        on
-            costs.account_id = periods.account_id
-            and costs.grain = periods.grain
-            and costs.period_start = periods.period_start
+    from ({{ rows_of_periods(ref('fct_team_costs'), 'periods') }}) as costs
 )
 
 select grain, period_start, account_id, team, billed_cost from (

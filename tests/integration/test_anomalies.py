@@ -172,7 +172,17 @@ def test_incremental_scoring_gives_the_rows_of_a_full_one(marts: Warehouse) -> N
     restated = date(2026, 10, 21)
     deliver(marts, DayRange(restated, restated), {restated: {"web": 3}})
     later = TODAY + timedelta(days=2)
+    noted = (
+        "select account_id, usage_date, built_at from intermediate.built_slices"
+        " where model = 'fct_anomaly_scores'"
+    )
+    with marts.database.connect("dbt", autocommit=True) as conn:
+        before = set(conn.execute(noted).fetchall())
     summary = build_and_score(marts, today=later)
+    # Of what stands as it stood not even the note is written again.
+    with marts.database.connect("dbt", autocommit=True) as conn:
+        written = {row for row in conn.execute(noted) if row not in before}
+    assert len([row for row in written if row[0] == "acme"]) == len(GAP) + 1 + 2
     # `quiet` has but the two days that settled meanwhile.
     assert summary.accounts == 2
     (since_gap, settled) = ((SETTLED - GAP.first).days + 3, 2)

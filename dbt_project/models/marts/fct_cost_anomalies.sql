@@ -20,59 +20,57 @@ rules as (
     select * from {{ ref('provider_rules') }}
 ),
 
-found as (
-    select
-        incidents.*,
-        said.state,
-        said.note,
-        said.said_by,
-        said.said_at,
-        given.assigned_to,
-        given.assigned_by,
-        given.assigned_at
-    from intermediate.anomaly_incidents as incidents
-    left join lateral (
-        -- what was said of an incident stays with it, if a restated day moves its start
-        select feedback.*
-        from feedback
-        where
-            feedback.series_key = incidents.series_key
+-- from what people said to the incidents that it is about: they say little, and incidents are many.
+-- What was said of an incident stays with it, if a restated day moves its start
+said as (
+    select distinct on (incidents.anomaly_id)
+        incidents.anomaly_id,
+        feedback.state,
+        feedback.note,
+        feedback.said_by,
+        feedback.said_at
+    from feedback
+    inner join intermediate.anomaly_incidents as incidents
+        on
+            incidents.series_key = feedback.series_key
             and feedback.start_date between incidents.start_date - 7 and incidents.end_date
-        order by feedback.said_at desc, feedback.id desc
-        limit 1
-    ) as said on true
-    left join lateral (
-        select assignments.*
-        from assignments
-        where
-            assignments.series_key = incidents.series_key
+    order by incidents.anomaly_id asc, feedback.said_at desc, feedback.id desc
+),
+
+given as (
+    select distinct on (incidents.anomaly_id)
+        incidents.anomaly_id,
+        assignments.assigned_to,
+        assignments.assigned_by,
+        assignments.assigned_at
+    from assignments
+    inner join intermediate.anomaly_incidents as incidents
+        on
+            incidents.series_key = assignments.series_key
             and assignments.start_date between incidents.start_date - 7 and incidents.end_date
-        order by assignments.assigned_at desc, assignments.id desc
-        limit 1
-    ) as given on true
+    order by incidents.anomaly_id asc, assignments.assigned_at desc, assignments.id desc
 ),
 
 -- what a person dismissed teaches: the like of it in its series, up to a quarter larger, is muted.
--- Word on an incident itself always counts more.
+-- Word on an incident itself always counts more
 muted as (
-    -- one join for all: a look through every incident for each of them grows with their square
-    select distinct on (found.anomaly_id)
-        found.anomaly_id,
+    select distinct on (incidents.anomaly_id)
+        incidents.anomaly_id,
         alike.anomaly_id as like_id,
-        alike.note,
-        alike.said_by,
-        alike.said_at
-    from found
-    inner join found as alike
+        said.note,
+        said.said_by,
+        said.said_at
+    from said
+    inner join intermediate.anomaly_incidents as alike on alike.anomaly_id = said.anomaly_id
+    inner join intermediate.anomaly_incidents as incidents
         on
-            alike.series_key = found.series_key
-            and alike.method = found.method
-            and alike.reason = found.reason
-            and alike.state = 'dismissed'
-            and alike.start_date between found.start_date - 365 and found.start_date - 1
-            and found.excess_cost <= alike.excess_cost * 1.25
-    where found.state is null
-    order by found.anomaly_id asc, alike.start_date desc
+            incidents.series_key = alike.series_key
+            and incidents.method = alike.method
+            and incidents.reason = alike.reason
+            and alike.start_date between incidents.start_date - 365 and incidents.start_date - 1
+            and incidents.excess_cost <= alike.excess_cost * 1.25
+    where said.state = 'dismissed'
+    order by incidents.anomaly_id asc, alike.start_date desc
 ),
 
 costs as (
@@ -128,39 +126,41 @@ runs as (
 )
 
 select
-    found.anomaly_id,
+    incidents.anomaly_id,
     'cost' as kind,
-    found.scope,
-    found.provider,
-    found.account_id,
-    found.sub_account_id,
-    found.service_name,
-    found.billing_currency,
-    found.series_key,
-    found.method,
-    found.start_date,
-    found.end_date,
-    found.flagged_days,
-    found.reason,
-    found.severity,
-    found.score,
-    found.peak_date,
-    found.peak_cost,
-    found.expected_cost,
-    found.lower_cost,
-    found.upper_cost,
-    found.excess_cost,
-    found.drivers,
-    coalesce(found.state, case when muted.like_id is not null then 'muted' end, 'open') as state,
-    coalesce(found.note, muted.note) as state_note,
-    coalesce(found.said_by, muted.said_by) as state_by,
-    coalesce(found.said_at, muted.said_at) as state_at,
+    incidents.scope,
+    incidents.provider,
+    incidents.account_id,
+    incidents.sub_account_id,
+    incidents.service_name,
+    incidents.billing_currency,
+    incidents.series_key,
+    incidents.method,
+    incidents.start_date,
+    incidents.end_date,
+    incidents.flagged_days,
+    incidents.reason,
+    incidents.severity,
+    incidents.score,
+    incidents.peak_date,
+    incidents.peak_cost,
+    incidents.expected_cost,
+    incidents.lower_cost,
+    incidents.upper_cost,
+    incidents.excess_cost,
+    incidents.drivers,
+    coalesce(said.state, case when muted.like_id is not null then 'muted' end, 'open') as state,
+    coalesce(said.note, muted.note) as state_note,
+    coalesce(said.said_by, muted.said_by) as state_by,
+    coalesce(said.said_at, muted.said_at) as state_at,
     muted.like_id as muted_like,
-    found.assigned_to,
-    found.assigned_by,
-    found.assigned_at
-from found
-left join muted on muted.anomaly_id = found.anomaly_id
+    given.assigned_to,
+    given.assigned_by,
+    given.assigned_at
+from intermediate.anomaly_incidents as incidents
+left join said on said.anomaly_id = incidents.anomaly_id
+left join given on given.anomaly_id = incidents.anomaly_id
+left join muted on muted.anomaly_id = incidents.anomaly_id and said.anomaly_id is null
 
 union all
 
