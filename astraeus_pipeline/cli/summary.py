@@ -134,6 +134,7 @@ def preview(
     from astraeus_pipeline.orchestration.summary_sending import collect
     from astraeus_pipeline.summaries import message, periods
     from astraeus_pipeline.warehouse import cost_summaries, summary_figures
+    from astraeus_pipeline.warehouse.build_lock import no_build
 
     now = datetime.now(UTC)
     with connected("app") as conn:
@@ -146,7 +147,7 @@ def preview(
         days = periods.last_ended(summary.period, now.date())
         if of is not None:
             days = periods.holding(summary.period, day_bounds(of, None)[0])
-        with summary_figures.no_build(conn):
+        with no_build(conn):
             figures = collect(conn, summary, days, now)
     drawn = message.pictures(figures) if html else ()
     said = message.compose("preview", figures, Settings.from_env().app_url, drawn)

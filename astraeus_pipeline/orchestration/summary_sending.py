@@ -30,6 +30,7 @@ from astraeus_pipeline.warehouse import (
     summary_outbox,
 )
 from astraeus_pipeline.warehouse.alert_channels import Channel
+from astraeus_pipeline.warehouse.build_lock import no_build
 from astraeus_pipeline.warehouse.cost_summaries import Summary
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.summary_outbox import Claim
@@ -122,7 +123,7 @@ class Sender:
         wanted = summary_outbox.wanted(conn, summary.id, days.first, list(summary.channel_ids))
         if not wanted:
             return
-        with summary_figures.no_build(conn):
+        with no_build(conn):
             late = summary_figures.late(conn, summary.scope, days)
             due = periods.is_due(summary.period, days, now.date(), is_complete=not late)
             if not (due or is_forced):

@@ -1,10 +1,9 @@
-"""The figures of a summary: the sums that the pages show, read while no build runs."""
+"""The figures of a summary: the sums that the pages show, read while no build runs (build_lock)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -75,19 +74,6 @@ _DELIVERED: Final = """
             or usage_date between %(year_first)s and %(year_last)s)
     group by usage_date
 """
-
-
-@contextmanager
-def no_build(conn: psycopg.Connection) -> Iterator[None]:
-    """Wait until no build of the marts runs, and let none start: it would swap tables meanwhile."""
-    conn.execute("select pg_advisory_lock_shared(hashtext('astraeus build of the marts'))")
-    try:
-        yield
-    finally:
-        if not conn.closed:
-            conn.execute(
-                "select pg_advisory_unlock_shared(hashtext('astraeus build of the marts'))"
-            )
 
 
 def is_built(conn: psycopg.Connection) -> bool:

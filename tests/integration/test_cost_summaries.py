@@ -36,6 +36,7 @@ from astraeus_pipeline.warehouse import (
     summary_figures,
     summary_outbox,
 )
+from astraeus_pipeline.warehouse.build_lock import no_build
 from astraeus_pipeline.warehouse.cost_summaries import NewSummary
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
@@ -178,7 +179,7 @@ def rows(sender: Sender) -> list[tuple[Any, ...]]:
 
 
 def figures(marts: Warehouse, scope: Scope, days: DayRange = WEEK) -> Figures:
-    with marts.database.connect("app", autocommit=True) as conn, summary_figures.no_build(conn):
+    with marts.database.connect("app", autocommit=True) as conn, no_build(conn):
         return summary_figures.collect(conn, "Costs", "week", scope, days, MONDAY)
 
 
