@@ -50,8 +50,11 @@ def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def patient(monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
-    """Let the SDK try again, without waiting longer than the answer asks for."""
-    settings = {"tries": 3, "throttle_floor": 0, "read_timeout": 5, **options}
+    """Let the SDK try again, without waiting longer than the answer asks for.
+
+    Of no wait at all it makes one of its own.
+    """
+    settings = {"tries": 3, "throttle_floor": 0.01, "read_timeout": 5, **options}
     monkeypatch.setattr(client, "DEFAULT_OPTIONS", SdkOptions(**settings))
 
 
