@@ -49,8 +49,9 @@ def keep_house(
         with database.connect("app", autocommit=True) as conn:
             done += housekeeping.clear_rows(conn, retention, is_dry=is_dry)
             standing = housekeeping.standing_days(conn)
+            store = LandingStore.from_settings(settings)
+            done += housekeeping.clear_line_items(conn, store, retention, is_dry=is_dry)
             if is_dry or not _is_loading(instance, own_run):
-                store = LandingStore.from_settings(settings)
                 payloads = housekeeping.clear_payloads(conn, store, retention, is_dry=is_dry)
                 done += [payloads] if payloads else []
         if retention.run_days is not None:

@@ -22,7 +22,7 @@ from astraeus_pipeline.contracts import RAW_TABLES
 from astraeus_pipeline.contracts.days import next_month
 from astraeus_pipeline.errors import ConfigError, LoadError
 from astraeus_pipeline.settings import FromEnvironment
-from astraeus_pipeline.warehouse import audit, backup, ddl, payload_files
+from astraeus_pipeline.warehouse import audit, backup, ddl, line_item_files, payload_files
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.landing import LandingStore
 from astraeus_pipeline.warehouse.operations import OLD_THREADS
@@ -48,6 +48,9 @@ class Retention(FromEnvironment):
     )
     payload_days: int | None = Field(
         None, ge=30, description="Payloads that no standing day came from; figures as of then go"
+    )
+    line_item_days: int = Field(
+        30, ge=7, description="Line items as Parquet that no longer stand, and their orders"
     )
     chat_days: int | None = Field(None, ge=1, description="Threads with the assistant")
     audit_days: int | None = Field(None, ge=365, description="Lines of the audit log")
@@ -180,6 +183,25 @@ def clear_payloads(
     if not is_dry:
         payload_files.remove(store, sorted(gone))
     return Done("superseded payloads", retention.payload_days, len(gone), size)
+
+
+def clear_line_items(
+    conn: psycopg.Connection, store: LandingStore, retention: Retention, *, is_dry: bool
+) -> list[Done]:
+    """Delete line items that no longer stand, and old orders; nothing where there are none.
+
+    Connect as app. Raises: LoadError, StoreError, ConfigError.
+    """
+    stored = line_item_files.listed(store)
+    if not stored:
+        return []
+    files, orders = line_item_files.superseded(conn, stored, retention.line_item_days)
+    if not is_dry:
+        payload_files.remove(store, sorted([*files, *orders]))
+    return [
+        Done(name, retention.line_item_days, len(gone), sum(stored[each] for each in gone))
+        for name, gone in (("superseded line items", files), ("files of old orders", orders))
+    ]
 
 
 def _manifests(conn: psycopg.Connection, days: int) -> tuple[set[str], set[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Final
 
@@ -34,6 +34,52 @@ COLUMNS: Final = (
     *("usage_date", "billing_period", *_COSTS, "charges", "is_final", "is_invoiced"),
     *("delivery_id", "loaded_at"),
 )
+# Each reaches its few rows by index (`offset 0` keeps the planner from joining whole tables): what
+# taking back costs grows with the order, not with the history.
+_STANDING: Final = """
+    select ordered.at::int - 1
+    from unnest(
+        %(account_id)s::text[], %(usage_date)s::date[], %(billing_period)s::date[],
+        %(delivery_id)s::bigint[]
+    ) with ordinality as ordered (account_id, usage_date, billing_period, delivery_id, at)
+    cross join lateral (
+        select from raw.partitions as partitions
+        where partitions.account_id = ordered.account_id and partitions.dataset = 'costs'
+            and partitions.usage_date = ordered.usage_date
+            and partitions.billing_period = ordered.billing_period
+            and partitions.delivery_id = ordered.delivery_id
+        offset 0
+    ) as standing
+"""
+_DELETE: Final = """
+    delete from intermediate.daily_costs_summed
+    where ctid = any(array(
+        select former.id
+        from unnest(%(account_id)s::text[], %(usage_date)s::date[], %(billing_period)s::date[])
+            as ordered (account_id, usage_date, billing_period)
+        cross join lateral (
+            select summed.ctid as id from intermediate.daily_costs_summed as summed
+            where summed.account_id = ordered.account_id
+                and summed.usage_date = ordered.usage_date
+                and summed.billing_period = ordered.billing_period
+            offset 0
+        ) as former
+    ))
+"""
+_NOTE: Final = """
+    insert into intermediate.summed_slices (
+        account_id, usage_date, billing_period, delivery_id, rows, line_item_order, reason
+    )
+    select account_id, usage_date, billing_period, delivery_id, rows, %(order)s, reason
+    from unnest(
+        %(account_id)s::text[], %(usage_date)s::date[], %(billing_period)s::date[],
+        %(delivery_id)s::bigint[], %(rows)s::bigint[], %(reason)s::text[]
+    ) as ordered (account_id, usage_date, billing_period, delivery_id, rows, reason)
+    on conflict (account_id, usage_date, billing_period) do update
+    set delivery_id = excluded.delivery_id, rows = excluded.rows,
+        line_item_order = excluded.line_item_order, reason = excluded.reason,
+        taken_at = clock_timestamp()
+"""
 
 
 @dataclass(frozen=True, order=True)
@@ -68,8 +114,9 @@ def take_back(conn: psycopg.Connection, landing: LandingStore, order: str) -> Ta
     judged = compare(ordered, daily)
     with conn.transaction():
         conn.execute("select pg_advisory_xact_lock(hashtextextended('line items', 0))")
-        overtaken = [each for each in judged if not _stands(conn, each)]
-        current = [each for each in judged if each not in set(overtaken)]
+        standing = _standing(conn, judged)
+        overtaken = [each for at, each in enumerate(judged) if at not in standing]
+        current = [each for at, each in enumerate(judged) if at in standing]
         tied = [each for each in current if each.reason is None]
         written = _replace(conn, daily, tied)
         _note(conn, order, current)
@@ -116,61 +163,43 @@ def _difference(
     return None
 
 
-def _stands(conn: psycopg.Connection, each: SummedSlice) -> bool:
-    row = conn.execute(
-        "select delivery_id from raw.partitions where account_id = %s and dataset = 'costs'"
-        " and usage_date = %s and billing_period = %s",
-        [each.account_id, each.usage_date, each.billing_period],
-    ).fetchone()
-    return row is not None and row[0] == each.delivery_id
+def _standing(conn: psycopg.Connection, slices: list[SummedSlice]) -> set[int]:
+    """Return the positions of those that the ledger knows in the very delivery."""
+    return {row[0] for row in conn.execute(_STANDING, _arrays(slices))}
 
 
 def _replace(conn: psycopg.Connection, daily: pa.Table, slices: list[SummedSlice]) -> int:
     """Write the daily costs of the slices in place of those that stand; return their number."""
-    keys = [(each.account_id, each.usage_date, each.billing_period) for each in slices]
-    with conn.cursor() as cursor:
-        cursor.executemany(
-            sql.SQL(
-                "delete from {} where account_id = %s and usage_date = %s and billing_period = %s"
-            ).format(_TABLE),
-            keys,
-        )
-        statement = sql.SQL("copy {} ({}) from stdin").format(
-            _TABLE, sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-        )
-        chosen, written = set(keys), 0
-        with cursor.copy(statement) as copy:
-            for batch in daily.select(COLUMNS).to_batches(max_chunksize=10_000):
-                for row in batch.to_pylist():
-                    if (row["account_id"], row["usage_date"], row["billing_period"]) in chosen:
-                        copy.write_row(list(row.values()))
-                        written += 1
+    conn.execute(_DELETE, _arrays(slices))
+    statement = sql.SQL("copy {} ({}) from stdin").format(
+        _TABLE, sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+    )
+    chosen = {(each.account_id, each.usage_date, each.billing_period) for each in slices}
+    written = 0
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        for batch in daily.select(COLUMNS).to_batches(max_chunksize=10_000):
+            for row in batch.to_pylist():
+                if (row["account_id"], row["usage_date"], row["billing_period"]) in chosen:
+                    copy.write_row(list(row.values()))
+                    written += 1
     return written
 
 
 def _note(conn: psycopg.Connection, order: str, slices: list[SummedSlice]) -> None:
-    with conn.cursor() as cursor:
-        cursor.executemany(
-            "insert into intermediate.summed_slices (account_id, usage_date, billing_period,"
-            " delivery_id, rows, line_item_order, reason) values (%s, %s, %s, %s, %s, %s, %s)"
-            " on conflict (account_id, usage_date, billing_period) do update"
-            " set delivery_id = excluded.delivery_id, rows = excluded.rows, line_item_order ="
-            " excluded.line_item_order, reason = excluded.reason, taken_at = clock_timestamp()",
-            [
-                (
-                    *(each.account_id, each.usage_date, each.billing_period, each.delivery_id),
-                    *(each.rows, order, each.reason),
-                )
-                for each in slices
-            ],
-        )
+    conn.execute(_NOTE, _arrays(slices) | {"order": order})
+
+
+def _arrays(slices: list[SummedSlice]) -> dict[str, list[Any]]:
+    """Return the slices column by column: one statement for all of them."""
+    names = [each.name for each in fields(SummedSlice)]
+    return {name: [getattr(each, name) for each in slices] for name in names}
 
 
 def _summed(landing: LandingStore, order: str) -> pa.Table:
     """Read what the engine wrote below the order, all files of it."""
-    folder = f"{order_folder(order)}/{MART}/"
+    folder = f"{order_folder(order)}/{MART}"
     with told(landing.root):
-        names = [name for name in landing.objects.sizes() if name.startswith(folder)]
+        names = landing.objects.sizes(below=folder)
     parts = [_read(landing, name) for name in sorted(names) if name.endswith(".parquet")]
     if not parts:
         raise ConfigError(

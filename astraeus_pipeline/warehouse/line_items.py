@@ -1,9 +1,10 @@
 """Line items of the standing slices as Parquet in the landing store, and orders that name them.
 
-`line-items/<table>/delivery_id=<id>/rows.parquet`: what of a delivery stood when it was written,
-one file, never changed. `line-items/orders/<order>/slices.parquet`: the slices that an engine is to
-sum up, each with the delivery that it stands in and that delivery's file. An engine joins both, so
-a restated day is another delivery in the next order, and no file that anybody reads is touched.
+`line-items/<table>/delivery_id=<id>/<finished at>/rows.parquet`: what of a delivery stood when it
+was written, one file, never changed. `line-items/orders/<order>/slices.parquet`: the slices that an
+engine is to sum up, each with the delivery that it stands in and that delivery's file. An engine
+joins both, so a restated day is another delivery in the next order, and no file that anybody reads
+is touched.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from astraeus_pipeline.warehouse.slice_sums import SliceSums
 from astraeus_pipeline.warehouse.survey import Slice, Survey, slice_keys
 
 FOLDER: Final = "line-items"
+ORDERS: Final = f"{FOLDER}/orders"
 SLICES: Final = "slices.parquet"
 _SUMMARY: Final = "astraeus.slices"
 _LIMIT: Final = Decimal(10) ** INTEGER_DIGITS
@@ -91,8 +93,12 @@ class Standing:
 
     @property
     def file(self) -> str:
-        """Name of its line items below the landing store."""
-        return f"{FOLDER}/{self.raw_table}/delivery_id={self.delivery_id}/rows.parquet"
+        """Name of its line items below the landing store.
+
+        With the moment at which it was loaded: a ledger that is restored counts ids again.
+        """
+        loaded = stamp(self.finished_at)
+        return f"{FOLDER}/{self.raw_table}/delivery_id={self.delivery_id}/{loaded}/rows.parquet"
 
 
 Read = Callable[[Standing], Iterable[RowBatch]]
@@ -113,9 +119,14 @@ class Order:
         return order_folder(self.name)
 
 
+def stamp(moment: datetime) -> str:
+    """Spell a moment as names of line items do."""
+    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%S.%f}"
+
+
 def order_folder(name: str) -> str:
     """Return the folder of an order below the landing store."""
-    return f"{FOLDER}/orders/{name}"
+    return f"{ORDERS}/{name}"
 
 
 def standing_deliveries(conn: psycopg.Connection, *, is_everything: bool = True) -> list[Standing]:

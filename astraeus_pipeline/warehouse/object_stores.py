@@ -18,6 +18,8 @@ from typing import Any, BinaryIO, Final, Protocol, cast
 from astraeus_pipeline.errors import ConfigError, StoreError
 
 _CHUNK: Final = 1 << 20
+# Levels of folders that many things lie below, as in sha256/ab and line-items/focus_costs.
+_SHARED: Final = 2
 _READ_AHEAD: Final = 8 << 20
 _S3_SECONDS: Final = {"connect_timeout": 10, "request_timeout": 60}
 _OF_STORES: Final = re.compile(
@@ -52,8 +54,11 @@ class Objects(Protocol):
         """Open an object for random access. Raises: FileNotFoundError."""
         ...
 
-    def sizes(self) -> dict[str, int]:
-        """Return bytes by name of all there are, also of those that are just being written."""
+    def sizes(self, below: str = "") -> dict[str, int]:
+        """Return bytes by name of all that lie below a folder, also while they are being written.
+
+        Other folders are not looked at: what this costs grows with what it returns.
+        """
         ...
 
     def remove(self, name: str) -> None:
@@ -157,12 +162,19 @@ class _Folder:
     def open(self, name: str) -> BinaryIO:
         return (self._base / name).open("rb")
 
-    def sizes(self) -> dict[str, int]:
-        files = (path for path in self._base.rglob("*") if path.is_file())
+    def sizes(self, below: str = "") -> dict[str, int]:
+        files = (path for path in (self._base / below).rglob("*") if path.is_file())
         return {str(path.relative_to(self._base)): path.stat().st_size for path in files}
 
     def remove(self, name: str) -> None:
-        (self._base / name).unlink()
+        path = self._base / name
+        path.unlink()
+        # Folders of one thing alone go with its last file; those above are being written to.
+        for parent in list(path.relative_to(self._base).parents)[: -_SHARED - 1]:
+            try:
+                (self._base / parent).rmdir()
+            except OSError:
+                break
 
 
 class _S3:
@@ -206,12 +218,11 @@ class _S3:
         handle = self._fs.open_input_file(f"{self._base}/{name}")
         return io.BufferedReader(handle, _READ_AHEAD)
 
-    def sizes(self) -> dict[str, int]:
+    def sizes(self, below: str = "") -> dict[str, int]:
         from pyarrow.fs import FileSelector, FileType
 
-        found = self._fs.get_file_info(
-            FileSelector(self._base, recursive=True, allow_not_found=True)
-        )
+        folder = f"{self._base}/{below}".rstrip("/")
+        found = self._fs.get_file_info(FileSelector(folder, recursive=True, allow_not_found=True))
         cut = len(self._base) + 1
         return {each.path[cut:]: each.size for each in found if each.type == FileType.File}
 
@@ -241,9 +252,10 @@ class _Blob:
     def open(self, name: str) -> BinaryIO:
         return cast(BinaryIO, self._fs.open(f"{self._base}/{name}", "rb"))
 
-    def sizes(self) -> dict[str, int]:
+    def sizes(self, below: str = "") -> dict[str, int]:
         cut = len(self._base) + 1
-        found: dict[str, Any] = self._fs.find(self._base, detail=True)
+        folder = f"{self._base}/{below}".rstrip("/")
+        found: dict[str, Any] = self._fs.find(folder, detail=True)
         return {path[cut:]: int(each["size"]) for path, each in found.items()}
 
     def remove(self, name: str) -> None:

@@ -54,7 +54,10 @@ class House:
 
 @pytest.fixture
 def house(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    for name in ("SESSION", "CHECKPOINT", "RUN", "PAYLOAD", "CHAT", "AUDIT", "ATTEMPT"):
+    for name in (
+        *("SESSION", "CHECKPOINT", "RUN", "PAYLOAD", "LINE_ITEM"),
+        *("CHAT", "AUDIT", "ATTEMPT"),
+    ):
         monkeypatch.delenv(f"ASTRAEUS_KEEP_{name}_DAYS", raising=False)
     with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
         yield House(database, Settings(home=tmp_path, landing_url=None), instance)

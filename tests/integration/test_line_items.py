@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Self, cast
 
+import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,12 +22,14 @@ from astraeus_pipeline.contracts.delivery import RowBatch
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.providers.focus import FOCUS
 from astraeus_pipeline.settings import PROJECT_ROOT
-from astraeus_pipeline.warehouse import line_item_sums, line_items
+from astraeus_pipeline.warehouse import housekeeping, line_item_sums, line_items
 from astraeus_pipeline.warehouse.engine import Database
+from astraeus_pipeline.warehouse.housekeeping import Retention
 from astraeus_pipeline.warehouse.landing import LandingStore
 from astraeus_pipeline.warehouse.line_item_sums import COLUMNS, Taken
 from astraeus_pipeline.warehouse.line_items import Order, Standing
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
+from astraeus_pipeline.warehouse.object_stores import Objects
 from benchmarks.awkward_bills import MONTH, Bill
 from benchmarks.deliveries import land, read_rows
 
@@ -94,6 +99,21 @@ class Place:
     def take_back(self, order: Order) -> Taken:
         with self.database.connect("dbt", autocommit=True) as conn:
             return line_item_sums.take_back(conn, self.landing, order.name)
+
+    def age(self) -> None:
+        """Give all accounts the same days of three years before, summed."""
+        with self.database.connect("admin", autocommit=True) as conn:
+            for table in (
+                *("raw.partitions", "intermediate.daily_costs_summed"),
+                "intermediate.summed_slices",
+            ):
+                for days in (365, 730, 1095):
+                    conn.execute(
+                        f"create temporary table older as select * from {table} where usage_date"
+                        f" > '2026-01-01'; update older set usage_date = usage_date - {days},"
+                        f" billing_period = billing_period - {days};"
+                        f" insert into {table} select * from older; drop table older".encode()
+                    )
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         with self.database.connect("admin") as conn:
@@ -184,6 +204,133 @@ def test_sums_of_a_delivery_that_was_overtaken_are_left_where_they_are(place: Pl
     place.load(Bill(0, 40, FOCUS_COSTS, refresh=1))
     taken = place.take_back(order)
     assert (len(taken.tied), len(taken.overtaken)) == (25, 5)
+
+
+class Counted:
+    """A store's objects; `requests` counts calls, and the names that listings return."""
+
+    def __init__(self, objects: Objects) -> None:
+        self.objects, self.requests = objects, 0
+
+    def __getattr__(self, name: str) -> Any:
+        known = getattr(self.objects, name)
+        if not callable(known):
+            return known
+
+        def call(*words: Any, **named: Any) -> Any:
+            found = known(*words, **named)
+            self.requests += len(found) if name == "sizes" else 1
+            return found
+
+        return call
+
+
+class CountingCursor(psycopg.Cursor[Any]):
+    """Counts the statements of all cursors."""
+
+    statements = 0
+
+    def execute(self, *words: Any, **named: Any) -> Self:
+        CountingCursor.statements += 1
+        return super().execute(*words, **named)
+
+    def executemany(self, query: Any, params_seq: Any, **named: Any) -> None:
+        lines = list(params_seq)
+        CountingCursor.statements += len(lines)
+        super().executemany(query, lines, **named)
+
+
+_READ = """
+    select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_xact_user_tables
+    where relname in ('partitions', 'daily_costs_summed', 'summed_slices')
+"""
+
+
+def work_of_a_day(place: Place, bill: Bill) -> dict[str, int]:
+    """Restate five days, have them summed and taken back; return what that asked for."""
+    place.load(bill)
+    objects = Counted(place.landing.objects)
+    place.landing._objects = cast(Objects, objects)
+    order = place.order(is_everything=False)
+    asked = {"slices": order.slices, "requests of the order": objects.requests}
+    place.sum_up(order)
+    objects.requests = CountingCursor.statements = 0
+    with place.database.connect("dbt") as conn:
+        conn.execute("set enable_seqscan = off")  # of tables as small as these it would be chosen
+        conn.cursor_factory = CountingCursor
+        taken = line_item_sums.take_back(conn, place.landing, order.name)
+        asked["statements"] = CountingCursor.statements
+        read = conn.execute(_READ).fetchone()
+    assert (len(taken.tied), taken.held_back, read is not None) == (order.slices, [], True)
+    place.landing._objects = objects.objects
+    return asked | {"requests": objects.requests, "rows read": read[0] if read else 0}
+
+
+def test_a_changed_day_costs_the_same_whatever_the_history(place: Place) -> None:
+    for bill in (BILL, *(Bill(number, 2, FOCUS_COSTS) for number in range(1, 4))):
+        if bill is not BILL:
+            place.load(bill)
+        order = place.order()  # each time all of it
+        place.sum_up(order)
+        place.take_back(order)
+        if bill is BILL:
+            before = work_of_a_day(place, replace(BILL, refresh=1))
+    place.age()
+    after = work_of_a_day(place, replace(BILL, refresh=2))
+    assert after == before
+    assert before["slices"] == 5 and before["rows read"] > 5
+    assert max(before["requests"], before["statements"], before["requests of the order"]) < 12
+
+
+def test_line_items_go_some_days_after_nothing_stands_in_them(place: Place) -> None:
+    def clear(*, is_dry: bool = False) -> list[int]:
+        with place.database.connect("app", autocommit=True) as conn:
+            store, retention = place.landing, Retention()
+            done = housekeeping.clear_line_items(conn, store, retention, is_dry=is_dry)
+        return [each.gone for each in done]
+
+    def files() -> dict[str, int]:
+        return place.landing.objects.sizes(below=f"{line_items.FOLDER}/{FOCUS_COSTS.name}")
+
+    def ago(days: int, *, deliveries: str = "false") -> None:
+        then = f"now() - interval '{days} days'"
+        with place.database.connect("admin", autocommit=True) as conn:
+            conn.execute(f"update raw.partitions set changed_at = {then}".encode())
+            conn.execute(
+                f"update raw.deliveries set finished_at = {then} where {deliveries}".encode()
+            )
+
+    assert clear() == []
+    ago(100, deliveries="id = 1")
+    place.order()
+    place.load(replace(BILL, refresh=1))
+    ago(90, deliveries="id = 2")
+    place.order()
+    place.load(replace(BILL, refresh=2))  # of delivery 2 nothing stands any more, since now
+    place.order()
+    [second] = [name for name in files() if "delivery_id=2/" in name]
+    strangers = [
+        second.replace("delivery_id=2/", "delivery_id=99/"),
+        re.sub(r"/[^/]+/rows", "/20200101T000000.000000/rows", second),
+    ]
+    old_order = [f"{line_items.ORDERS}/20200101T000000-abc/{name}" for name in ("a", "b/part")]
+    for name in (*strangers, *old_order):
+        (place.folder / "other").touch()
+        place.landing.publish(place.folder / "other", name)
+    before = place.landing.objects.sizes()
+    assert clear(is_dry=True) == [0, 2]
+    assert place.landing.objects.sizes() == before
+    assert clear() == [0, 2]
+    assert set(before) - set(place.landing.objects.sizes()) == set(old_order)
+    assert not (place.folder / "landing" / line_items.ORDERS / "20200101T000000-abc").exists()
+    ago(29)
+    assert clear() == [0, 0]
+    ago(31)
+    left = files()
+    assert clear() == [1, 0]
+    assert set(left) - set(files()) == {second}
+    assert clear() == [0, 0]
+    assert place.order().refused == {}
 
 
 def test_an_order_without_sums_is_an_error(place: Place) -> None:
