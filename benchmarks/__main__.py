@@ -25,7 +25,7 @@ SCRIPTS: dict[str, list[str]] = {
     "queries": ["--small", "73000", "--large", "365000", "--runs", "5"],
     "tools": ["--charges", "365000", "--runs", "5"],
     "pages": ["--charges", "365000", "--runs", "2", "--clicks", "8", "--seconds", "30"],
-    "second_engine": ["--accounts", "4", "--rows-per-day", "100"],
+    "second_engine": ["--quick"],
     "restore": ["--charges", "365000", "--megabytes", "50"],
     "backfill": ["--accounts", "3", "--days", "60", "--sample", "2"],
     "faults": ["--days", "60"],

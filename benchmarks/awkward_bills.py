@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 
 from astraeus_pipeline.contracts import FOCUS_COSTS
 from astraeus_pipeline.contracts.aws import AWS_COSTS_CUR, AWS_COSTS_FOCUS
-from astraeus_pipeline.contracts.azure import AZURE_COSTS_FOCUS
+from astraeus_pipeline.contracts.azure import AZURE_COSTS_EXPORT, AZURE_COSTS_FOCUS
 from astraeus_pipeline.contracts.columns import RawTable, arrow_type
 from astraeus_pipeline.contracts.days import DayRange
+from benchmarks.awkward_azure import export_rows
 from benchmarks.awkward_cur import cur_rows
 from benchmarks.data import charges
 from benchmarks.deliveries import snake
@@ -41,6 +42,13 @@ _GAPS: Final[dict[str, tuple[str, ...]]] = {
 # Two that the seeds know, two in other spellings, one that nobody knows.
 _SERVICES: Final = ("Amazon DynamoDB", "AmazonS3", "amazon s3", "Schlüssel-Dienst ", "Service 07")
 _NAMES: Final = ("Team 'a'", 'Team "b"', "Team \\c\tü", " Team d ", "", "日本")
+_TAGS: Final = (
+    '{"team": "a", "env": "prod"}',
+    '{"env":"prod",   "team":"a"}',
+    '{"Kosten\\u00fc": "\\"q\\"", "b": null, "n": 1.50, "deep": {"z": [1, 2], "a": true}}',
+    '{"twice": "1", "twice": "2"}',
+    "{}",
+)
 _CATEGORIES: Final = ("Usage", "usage", "USAGE", "Tax", "Credit")
 
 
@@ -74,6 +82,9 @@ class Bill:
         if self.table is AWS_COSTS_CUR:
             yield from cur_rows(self.number, MONTH, self.rows_per_day)
             return
+        if self.table is AZURE_COSTS_EXPORT:
+            yield from export_rows(self.number, MONTH, self.rows_per_day)
+            return
         for batch in self.batches():
             yield _typed(batch, self.table)
 
@@ -97,13 +108,12 @@ class Bill:
 
 
 def estate(accounts: int, rows_per_day: int) -> list[Bill]:
-    """Return bills of FOCUS files for all accounts but three: AWS's in two shapes, and Azure's."""
-    focus = [Bill(number, rows_per_day, FOCUS_COSTS) for number in range(accounts - 3)]
+    """Return bills of FOCUS files for all accounts but four: AWS's and Azure's in two shapes."""
+    others = (AWS_COSTS_CUR, AWS_COSTS_FOCUS, AZURE_COSTS_FOCUS, AZURE_COSTS_EXPORT)
+    focus = accounts - len(others)
     return [
-        *focus,
-        Bill(accounts - 3, rows_per_day, AWS_COSTS_CUR),
-        Bill(accounts - 2, rows_per_day, AWS_COSTS_FOCUS),
-        Bill(accounts - 1, rows_per_day, AZURE_COSTS_FOCUS),
+        *(Bill(number, rows_per_day, FOCUS_COSTS) for number in range(focus)),
+        *(Bill(focus + at, rows_per_day, table) for at, table in enumerate(others)),
     ]
 
 
@@ -123,6 +133,7 @@ def _awkward(
     columns["BillingCurrency"] = _picked(_CURRENCIES, rng, rows)
     columns["ChargeCategory"] = _picked(_CATEGORIES, rng, rows)
     columns["ServiceName"] = _picked(_SERVICES, rng, rows)
+    columns["Tags"] = _picked(_TAGS, rng, rows)
     columns["SubAccountName"] = _picked(_NAMES, rng, rows)
     if is_invoiced:
         columns["InvoiceId"] = pa.repeat(pa.scalar(f"INV-{seed[0]}"), rows)

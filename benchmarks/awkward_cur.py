@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -65,32 +65,44 @@ def cur_rows(number: int, days: DayRange, rows_per_day: int) -> Iterator[pa.Reco
     }
     yield pa.record_batch(
         {
-            column.name: keys[column.name] if column.name in keys else _column(column, rng, rows)
+            column.name: keys[column.name]
+            if column.name in keys
+            else column_of(column, rng, rows, _WORDS, _GIVEN)
             for column in AWS_COSTS_CUR.row_columns
         }
     )
 
 
-def _column(column: Column, rng: np.random.Generator, rows: int) -> pa.Array:
+def column_of(
+    column: Column,
+    rng: np.random.Generator,
+    rows: int,
+    words_of: Mapping[str, tuple[str, ...]],
+    given: Container[str],
+    scale: int = _SCALE,
+) -> pa.Array:
+    """Return values of a column, three in ten of them null unless it is `given`."""
     if column.type == "numeric":
-        found = _amounts(rng, rows)
+        found = _amounts(rng, rows, scale)
     elif column.type == "timestamptz":
         return pa.nulls(rows, _STAMP)
     else:
-        words = _WORDS.get(column.name, ("one", "two", "three"))
+        words = words_of.get(column.name, ("one", "two", "three"))
         if column.type == "jsonb":
-            words = _WORDS.get(column.name, ("{}",))
+            words = words_of.get(column.name, ("{}",))
         found = pa.array(words, pa.string()).take(pa.array(rng.integers(0, len(words), rows)))
-    if not column.nullable or column.name in _GIVEN:
+    if not column.nullable or column.name in given:
         return found
     share = 0.9 if column.name.startswith("split") else 0.3
     is_given = pa.array(rng.random(rows) >= share)
     return pc.if_else(is_given, found, pa.scalar(None, found.type))
 
 
-def _amounts(rng: np.random.Generator, rows: int) -> pa.Array:
-    units: npt.NDArray[Any] = rng.integers(-(10**17), 10**18, rows)
+def _amounts(rng: np.random.Generator, rows: int, scale: int) -> pa.Array:
+    """Return decimals below 1 of 18 places, or below a thousand of fewer; one in ten is 0."""
+    bound = 10 ** min(_SCALE, scale + 3)
+    units: npt.NDArray[Any] = rng.integers(-(bound // 10), bound, rows)
+    units[rng.random(rows) < 0.1] = 0
     limbs = np.empty((rows, 2), dtype=np.int64)
     limbs[:, 0], limbs[:, 1] = units, units >> 63
-    kind = arrow_type("numeric", _SCALE)
-    return pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(limbs)])
+    return pa.Array.from_buffers(arrow_type("numeric", scale), rows, [None, pa.py_buffer(limbs)])

@@ -37,7 +37,10 @@ class Spark:
         return subprocess.check_output([self.python, "-c", code], text=True).strip()
 
     def build(self, landing: str, order: str, master: str = MASTER) -> None:
-        """Build the models of line items over an order. Exits with dbt's words where it fails."""
+        """Build the models of line items over an order, and write the charges below it, too.
+
+        Exits with dbt's words where it fails.
+        """
         dbt, target = str(self.python.with_name("dbt")), str(self.folder / "target")
         project = str(PROJECT_ROOT / "dbt_project")
         done = subprocess.run(
@@ -46,6 +49,7 @@ class Spark:
                 *("--resource-type", "seed", "--resource-type", "model", "--no-version-check"),
                 *("--project-dir", project, "--profiles-dir", project),
                 *("--target-path", target, "--log-path", target),
+                *("--vars", "{write_line_items: true}"),
             ],
             cwd=self.folder,
             env=self._environment(landing, order, master),

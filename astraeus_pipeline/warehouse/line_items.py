@@ -32,6 +32,7 @@ from astraeus_pipeline.contracts.delivery import RowBatch
 from astraeus_pipeline.contracts.line_items import (
     INTEGER_DIGITS,
     LINE_ITEM_TABLES,
+    PRODUCTS,
     SCALE,
     line_item_schema,
 )
@@ -46,6 +47,9 @@ ORDERS: Final = f"{FOLDER}/orders"
 SLICES: Final = "slices.parquet"
 _SUMMARY: Final = "astraeus.slices"
 _LIMIT: Final = Decimal(10) ** INTEGER_DIGITS
+# As wide as Arrow multiplies, and what of it may be there.
+_FACTOR: Final = pa.decimal256(37, SCALE)
+_PRODUCT: Final = pa.decimal256(75, SCALE)
 _STANDING: Final = sql.SQL("""
     select deliveries.id, partitions.account_id, partitions.provider, partitions.raw_table,
         deliveries.payload_uri, deliveries.finished_at, partitions.usage_date,
@@ -271,7 +275,10 @@ def _typed(batch: pa.RecordBatch, table: RawTable, delivery: Standing) -> pa.Rec
         else columns[field.name].cast(field.type)
         for field in schema
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    typed = pa.RecordBatch.from_arrays(arrays, schema=schema)
+    for left, right in PRODUCTS.get(table.name, ()):
+        _check_product(typed, left, right, delivery)
+    return typed
 
 
 def _exact(column: pa.Array, field: pa.Field, delivery: Standing) -> pa.Array:
@@ -286,6 +293,25 @@ def _exact(column: pa.Array, field: pa.Field, delivery: Standing) -> pa.Array:
         raise LoadError(
             f"Account {delivery.account_id}, delivery {delivery.delivery_id}: {field.name} does not"
             f" fit {INTEGER_DIGITS} digits and {SCALE} decimals ({error}).",
+            hint="Its line items stay in PostgreSQL alone.",
+        ) from None
+
+
+def _check_product(batch: pa.RecordBatch, left: str, right: str, delivery: Standing) -> None:
+    """Hold the product of two columns against the type that an engine has for it.
+
+    Raises: LoadError where a row's product has more decimals, or too many digits.
+    """
+    factors = (batch.column(name).cast(_FACTOR) for name in (left, right))
+    try:
+        product = pc.multiply(*factors).cast(_PRODUCT)
+        bounds = pc.min_max(product).as_py()
+        if any(abs(each) >= _LIMIT for each in bounds.values() if each is not None):
+            raise pa.ArrowInvalid(f"more than {INTEGER_DIGITS} digits")
+    except pa.ArrowInvalid as error:
+        raise LoadError(
+            f"Account {delivery.account_id}, delivery {delivery.delivery_id}: {left} times {right}"
+            f" does not fit {INTEGER_DIGITS} digits and {SCALE} decimals ({error}).",
             hint="Its line items stay in PostgreSQL alone.",
         ) from None
 

@@ -1,7 +1,7 @@
 {#
     Models that PostgreSQL changes by difference, on Spark: line items stay where they are (a view),
     what is summed from them is written below the order as Parquet, from where it goes back to
-    PostgreSQL. Hooks are left out: they say how rows are kept, and Spark keeps none.
+    PostgreSQL; with the variable write_line_items they are, too, to be compared. Hooks are left out: they say how rows are kept, and Spark keeps none.
 #}
 {% materialization incremental, adapter='spark' %}
     {%- set existing = load_cached_relation(this) -%}
@@ -9,6 +9,9 @@
         {%- do adapter.drop_relation(existing) -%}
     {%- endif -%}
     {%- set kind = (config.get('meta') or {}).get('on_spark', 'table') -%}
+    {%- if var('write_line_items', false) -%}
+        {%- set kind = 'table' -%}
+    {%- endif -%}
     {%- call statement('main') -%}
     {%- if kind == 'view' -%}
     create view {{ this }} as

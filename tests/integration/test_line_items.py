@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from astraeus_pipeline.contracts import FOCUS_COSTS
+from astraeus_pipeline.contracts.azure import AZURE_COSTS_EXPORT
 from astraeus_pipeline.contracts.columns import arrow_type
 from astraeus_pipeline.contracts.delivery import RowBatch
-from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.errors import ConfigError, LoadError
 from astraeus_pipeline.providers.focus import FOCUS
 from astraeus_pipeline.settings import PROJECT_ROOT
 from astraeus_pipeline.warehouse import housekeeping, line_item_sums, line_items
@@ -30,6 +31,8 @@ from astraeus_pipeline.warehouse.line_item_sums import COLUMNS, Taken
 from astraeus_pipeline.warehouse.line_items import Order, Standing
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from astraeus_pipeline.warehouse.object_stores import Objects
+from astraeus_pipeline.warehouse.survey import Survey
+from benchmarks.awkward_azure import export_rows
 from benchmarks.awkward_bills import MONTH, Bill
 from benchmarks.deliveries import land, read_rows
 
@@ -280,6 +283,36 @@ def test_a_changed_day_costs_the_same_whatever_the_history(place: Place) -> None
     assert after == before
     assert before["slices"] == 5 and before["rows read"] > 5
     assert max(before["requests"], before["statements"], before["requests of the order"]) < 12
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price", "refused"),
+    [
+        ("0.1234567890123456", "0.12345678", None),
+        ("-9999999.5", "0.0000000000000000000001", None),
+        ("0.1234567890123456", "0.123456789", "unit_price times quantity .* 24 decimals"),
+        ("10000000", "10000000", "unit_price times quantity .* 14 digits"),
+    ],
+)
+def test_a_product_fits_exactly_or_its_delivery_is_refused(
+    tmp_path: Path, quantity: str, price: str, refused: str | None
+) -> None:
+    [rows] = export_rows(1, MONTH, 1)
+    for name, value in (("quantity", quantity), ("unit_price", price)):
+        at, column = rows.schema.get_field_index(name), pa.scalar(Decimal(value))
+        rows = rows.set_column(at, name, pa.repeat(column, rows.num_rows))
+    survey = Survey(AZURE_COSTS_EXPORT)
+    survey.add(RowBatch(rows))
+    digests = {each: facts.digest for each, facts in survey.slices.items()}
+    name = AZURE_COSTS_EXPORT.name
+    standing = Standing(1, "a", "azure", name, "u", datetime.now(UTC), digests)
+    landing = LandingStore(str(tmp_path))
+    if refused is None:
+        line_items.write_line_items(landing, standing, lambda _: [RowBatch(rows)])
+    else:
+        with pytest.raises(LoadError, match=refused):
+            line_items.write_line_items(landing, standing, lambda _: [RowBatch(rows)])
+    assert landing.objects.exists(standing.file) == (refused is None)
 
 
 def test_line_items_go_some_days_after_nothing_stands_in_them(place: Place) -> None:

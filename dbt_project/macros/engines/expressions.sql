@@ -99,3 +99,53 @@
 {% macro spark__utc_midnight(day, later) -%}
     cast({{ day }}{{ " + interval '" ~ later ~ "'" if later }} as timestamp)
 {%- endmacro %}
+
+{# A number without trailing zeros, where an engine keeps them. #}
+{% macro trimmed(number) %}{{ return(adapter.dispatch('trimmed')(number)) }}{% endmacro %}
+
+{% macro default__trimmed(number) -%}
+    trim_scale({{ number }})
+{%- endmacro %}
+
+{% macro spark__trimmed(number) -%}
+    {{ number }}
+{%- endmacro %}
+
+{# The same as text. #}
+{% macro plain_number(number) %}{{ return(adapter.dispatch('plain_number')(number)) }}{% endmacro %}
+
+{% macro default__plain_number(number) -%}
+    trim_scale({{ number }})::text
+{%- endmacro %}
+
+{% macro spark__plain_number(number) -%}
+    regexp_replace(regexp_replace(cast({{ number }} as string), '(\\.[0-9]*?)0+$', '$1'), '\\.$', '')
+{%- endmacro %}
+
+{#
+    A product of two numbers. Spark has 38 digits for one, and takes as many decimals as both types
+    have, so each number is multiplied in two parts: its first 12 decimals, and the rest. That the
+    product has no more than 24 decimals `line-items order` has made sure of (contracts/line_items.py:
+    PRODUCTS); then one of the rests is 0, and all is exact.
+#}
+{% macro product(left, right) %}{{ return(adapter.dispatch('product')(left, right)) }}{% endmacro %}
+
+{% macro default__product(left, right) -%}
+    {{ left }} * {{ right }}
+{%- endmacro %}
+
+{% macro spark__product(left, right) -%}
+    (
+        cast({{ first_decimals(left) }} * {{ first_decimals(right) }} as decimal(38, 24))
+        + cast({{ first_decimals(left) }} * {{ other_decimals(right) }} as decimal(38, 24))
+        + cast({{ other_decimals(left) }} * {{ first_decimals(right) }} as decimal(38, 24))
+    )
+{%- endmacro %}
+
+{% macro first_decimals(number) -%}
+    cast({{ number }} as decimal(26, 12))
+{%- endmacro %}
+
+{% macro other_decimals(number) -%}
+    cast({{ number }} - {{ first_decimals(number) }} as decimal(24, 24))
+{%- endmacro %}

@@ -66,5 +66,11 @@ where
 {% endmacro %}
 
 {% macro spark__staged_costs() %}
-    {{ return(['stg_aws__costs_cur', 'stg_aws__costs_focus', 'stg_azure__costs_focus', 'stg_focus__costs']) }}
+    {{ return([
+        'stg_aws__costs_cur',
+        'stg_aws__costs_focus',
+        'stg_azure__costs_export',
+        'stg_azure__costs_focus',
+        'stg_focus__costs',
+    ]) }}
 {% endmacro %}

@@ -32,7 +32,7 @@ costs as (
 charges as (
     select
         costs.*,
-        costs.charge ~ '^(Usage|Unused)' as is_usage,
+        {{ matches('costs.charge', '^(Usage|Unused)') }} as is_usage,
         coalesce(
             lower(replace(costs.pricing_model, ' ', '')) in ('reservation', 'savingsplan'),
             costs.reservation_id is not null
@@ -51,12 +51,14 @@ select
     charges.row_number as x_row_number,
     case when charges.invoice_id is not null then true end as x_is_final,
     case
-        when charges.is_usage and charges.list_price * charges.measured is not null then 'modelled: pay_g_price'
+        when charges.is_usage and {{ product('charges.list_price', 'charges.measured') }} is not null
+            then 'modelled: pay_g_price'
         when charges.is_usage then 'modelled: effective_cost'
         else 'modelled: billed_cost'
     end as x_list_cost_source,
     case
-        when charges.is_usage and charges.agreed_price * charges.measured is not null then 'modelled: unit_price'
+        when charges.is_usage and {{ product('charges.agreed_price', 'charges.measured') }} is not null
+            then 'modelled: unit_price'
         when charges.is_usage then 'modelled: effective_cost'
         else 'modelled: billed_cost'
     end as x_contracted_cost_source,
@@ -71,10 +73,10 @@ select
         when charges.billing_account_id is not null then 'Billing Account'
     end as billing_account_type,
     charges.billing_currency,
-    (charges.billing_period + interval '1 month') at time zone 'UTC' as billing_period_end,
-    charges.billing_period::timestamp at time zone 'UTC' as billing_period_start,
-    null::text as capacity_reservation_id,
-    null::text as capacity_reservation_status,
+    {{ utc_midnight('charges.billing_period', '1 month') }} as billing_period_end,
+    {{ utc_midnight('charges.billing_period') }} as billing_period_start,
+    {{ null_of('text') }} as capacity_reservation_id,
+    {{ null_of('text') }} as capacity_reservation_status,
     case
         when charges.is_usage then 'Usage'
         when charges.charge in ('Purchase', 'Refund') then 'Purchase'
@@ -92,8 +94,8 @@ select
         when charges.frequency = 'Recurring' then 'Recurring'
         else 'One-Time'
     end as charge_frequency,
-    (charges.usage_date + interval '1 day') at time zone 'UTC' as charge_period_end,
-    charges.usage_date::timestamp at time zone 'UTC' as charge_period_start,
+    {{ utc_midnight('charges.usage_date', '1 day') }} as charge_period_end,
+    {{ utc_midnight('charges.usage_date') }} as charge_period_start,
     case
         when charges.is_committed and lower(charges.commitment_id) like '%savingsplan%' then 'Spend'
         when charges.is_committed and charges.commitment_id is not null then 'Usage'
@@ -101,7 +103,7 @@ select
     case when charges.is_committed then lower(charges.commitment_id) end as commitment_discount_id,
     case when charges.is_committed then coalesce(charges.benefit_name, charges.reservation_name) end
         as commitment_discount_name,
-    null::numeric as commitment_discount_quantity,
+    {{ null_of('numeric') }} as commitment_discount_quantity,
     case
         when charges.commitment_id is null or not charges.is_committed or not charges.is_usage then null
         when charges.charge like 'Unused%' then 'Unused'
@@ -111,14 +113,14 @@ select
         when charges.is_committed and lower(charges.commitment_id) like '%savingsplan%' then 'Savings Plan'
         when charges.is_committed and charges.commitment_id is not null then 'Reservation'
     end as commitment_discount_type,
-    null::text as commitment_discount_unit,
+    {{ null_of('text') }} as commitment_discount_unit,
     case
-        when charges.charge = 'Usage' then trim_scale(charges.measured * charges.unit_block)
+        when charges.charge = 'Usage' then {{ trimmed(product('charges.measured', 'charges.unit_block')) }}
     end as consumed_quantity,
     case when charges.charge = 'Usage' and charges.measured is not null then charges.unit_name end as consumed_unit,
     case
         when not charges.is_usage then charges.billed_cost
-        else coalesce(charges.agreed_price * charges.measured, charges.effective_cost)
+        else coalesce({{ product('charges.agreed_price', 'charges.measured') }}, charges.effective_cost)
     end as contracted_cost,
     case when charges.charge <> 'Tax' then charges.agreed_price end as contracted_unit_price,
     charges.effective_cost,
@@ -126,7 +128,7 @@ select
     'Microsoft' as invoice_issuer_name,
     case
         when not charges.is_usage then charges.billed_cost
-        else coalesce(charges.list_price * charges.measured, charges.effective_cost)
+        else coalesce({{ product('charges.list_price', 'charges.measured') }}, charges.effective_cost)
     end as list_cost,
     case when charges.charge <> 'Tax' then charges.list_price end as list_unit_price,
     case
@@ -136,10 +138,10 @@ select
         else 'Standard'
     end as pricing_category,
     charges.pricing_currency,
-    null::numeric as pricing_currency_contracted_unit_price,
+    {{ null_of('numeric') }} as pricing_currency_contracted_unit_price,
     case when charges.export_type = 'amortized' then charges.cost_in_pricing_currency end
         as pricing_currency_effective_cost,
-    null::numeric as pricing_currency_list_unit_price,
+    {{ null_of('numeric') }} as pricing_currency_list_unit_price,
     case when charges.charge <> 'Tax' then charges.measured end as pricing_quantity,
     case
         when charges.charge <> 'Tax' and charges.measured is not null
@@ -154,12 +156,12 @@ select
     charges.resource as resource_id,
     {{ azure_name_of('charges.resource') }} as resource_name,
     {{ azure_type_of('charges.resource') }} as resource_type,
-    null::text as service_category,
+    {{ null_of('text') }} as service_category,
     coalesce(charges.meter_category, 'Unknown') as service_name,
-    null::text as service_subcategory,
+    {{ null_of('text') }} as service_subcategory,
     charges.meter_id as sku_id,
     charges.meter_name as sku_meter,
-    null::jsonb as sku_price_details,
+    {{ null_of('jsonb') }} as sku_price_details,
     charges.part_number as sku_price_id,
     lower(charges.subscription_id) as sub_account_id,
     charges.subscription_name as sub_account_name,
