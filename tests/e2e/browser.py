@@ -164,7 +164,10 @@ def window(
 ) -> Iterator[Window]:
     """Open a window of a person that the fixtures signed in, or of nobody; check it at the end."""
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        reduced_motion="reduce",  # nobody looks on, and each frame is drawn by the processor
+        accept_downloads=True,
     )
     if name is not None:
         _sign_in(context, name, address)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Final, LiteralString
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from app.queries.periods import period
 from astraeus_pipeline.warehouse.engine import Database
@@ -42,6 +42,12 @@ CALLS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         },
     ),
 }
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +115,13 @@ def address(
             yield base
 
 
-def test_a_file_is_dropped_and_held_against_the_bill(address: str, month: str) -> None:
+def test_a_file_is_dropped_and_held_against_the_bill(
+    browser: Browser, address: str, month: str
+) -> None:
     first = period("Month to date", THROUGH).first
     asked = Decimal(month) + Decimal("0.10")
     table = f"Start,End,Account,Amount (USD)\n{first},{THROUGH},acme,{asked}\n"
-    with chromium() as browser, window(browser, address, "analyst") as opened:
+    with window(browser, address, "analyst") as opened:
         page = opened.open("/chat")
         page.get_by_test_id("stChatInput").locator("input[type=file]").set_input_files(
             {"name": "acme.csv", "mimeType": "text/csv", "buffer": table.encode()}
@@ -141,8 +149,10 @@ def test_a_file_is_dropped_and_held_against_the_bill(address: str, month: str) -
         assert page.locator(".st-key-unasked").count() == 0
 
 
-def test_a_question_its_steps_its_figures_stop_and_reload(address: str, month: str) -> None:
-    with chromium() as browser, window(browser, address, "analyst") as opened:
+def test_a_question_its_steps_its_figures_stop_and_reload(
+    browser: Browser, address: str, month: str
+) -> None:
+    with window(browser, address, "analyst") as opened:
         page = opened.open("/chat")
         page.get_by_role("heading", name="Chat", exact=True).wait_for()
         box = page.get_by_test_id("stChatInputTextArea")
@@ -181,9 +191,9 @@ def test_a_question_its_steps_its_figures_stop_and_reload(address: str, month: s
 
 
 def test_what_changes_anything_waits_for_a_word_and_happens_once(
-    address: str, marts: Database
+    browser: Browser, address: str, marts: Database
 ) -> None:
-    with chromium() as browser, window(browser, address, "admin") as opened:
+    with window(browser, address, "admin") as opened:
         page = opened.open("/chat")
         _ask(page, SYNC)
         page.get_by_text("Nothing has been changed yet.").wait_for()

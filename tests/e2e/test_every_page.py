@@ -58,7 +58,7 @@ def pages_of(role: str) -> dict[str, str]:
     return PAGES | (FOR_ADMINISTRATORS if role == "admin" else {})
 
 
-def walk(opened: Window, role: str, look: Callable[[str], None] = lambda path: None) -> None:
+def walk(opened: Window, role: str, look: Callable[[str], None]) -> None:
     """Open a page, and from it every other that is for a role; each has its heading, none fails."""
     page = opened.open("/")
     for path, title in pages_of(role).items():
@@ -69,22 +69,6 @@ def walk(opened: Window, role: str, look: Callable[[str], None] = lambda path: N
         assert page.get_by_text("Traceback").count() == 0
         look(path)
         opened.check()
-
-
-def test_a_late_feed_is_named_on_every_page_to_every_role(
-    browser: Browser, address: str, marts: Database
-) -> None:
-    with late(marts, "beta", 12):
-        for role in ROLES:
-            with window(browser, address, role) as opened:
-
-                def names_it(path: str, opened: Window = opened) -> None:
-                    if path not in FOR_ADMINISTRATORS:
-                        opened.page.get_by_text("1 late").wait_for()
-                    if path == "/":
-                        opened.page.get_by_text("beta is behind").wait_for()
-
-                walk(opened, role, names_it)
 
 
 def test_an_empty_installation_says_how_to_begin_to_every_role(
@@ -101,10 +85,11 @@ def test_an_empty_installation_says_how_to_begin_to_every_role(
                 walk(opened, role, says_how)
 
 
-def test_a_database_that_is_down_is_said_and_every_role_sees_every_page_again(
+def test_an_outage_and_then_a_late_feed_are_told_on_every_page_to_every_role(
     browser: Browser, address: str, marts: Database
 ) -> None:
-    with ExitStack() as stack:
+    """One walk says both: each page is there again for each role, and names the feed."""
+    with late(marts, "beta", 12), ExitStack() as stack:
         windows = {role: stack.enter_context(window(browser, address, role)) for role in ROLES}
         for opened in windows.values():
             opened.open("/costs")
@@ -125,7 +110,14 @@ def test_a_database_that_is_down_is_said_and_every_role_sees_every_page_again(
             windows["admin"].page.get_by_text("The database did not answer").first.wait_for()
             windows["admin"].broken.clear()
         for role, opened in windows.items():
-            walk(opened, role)
+
+            def names_it(path: str, opened: Window = opened) -> None:
+                if path not in FOR_ADMINISTRATORS:
+                    opened.page.get_by_text("1 late").wait_for()
+                if path == "/":
+                    opened.page.get_by_text("beta is behind").wait_for()
+
+            walk(opened, role, names_it)
             if role != "admin":
                 page = opened.open("/admin")
                 assert page.get_by_role("heading", name="Administration").count() == 0
@@ -155,23 +147,21 @@ def test_every_page_fits_and_can_be_read_by_all(
 @contextmanager
 def late(database: Database, account: str, days: int) -> Iterator[None]:
     """Let an account be behind, as the marts tell it."""
-    move = (
-        "update marts.dim_accounts set data_through = data_through + %s::integer"
-        " where account_id = %s"
-    )
-    with database.connect("dbt", autocommit=True) as conn:
-        conn.execute(move, [-days, account])
-        _rebuilt(database)
-        try:
-            yield
-        finally:
-            conn.execute(move, [days, account])
-            _rebuilt(database)
+    _move(database, account, -days)
+    try:
+        yield
+    finally:
+        _move(database, account, days)
 
 
-def _rebuilt(database: Database) -> None:
-    """Let there be another build, and wait until the app must have seen it."""
+def _move(database: Database, account: str, days: int) -> None:
+    """Let another build have moved an account's end, and wait until the app must have seen it."""
     with database.connect("dbt", autocommit=True) as conn:
+        conn.execute(
+            "update marts.dim_accounts set data_through = data_through + %s::integer"
+            " where account_id = %s",
+            [days, account],
+        )
         conn.execute("update marts.data_version set invocation_id = gen_random_uuid()::text")
     sleep(SECONDS_BETWEEN_BUILDS + 1)
 
