@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, Overflow
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, Inexact, Overflow
 from typing import Final
 
 from astraeus_pipeline.errors import ConfigError
@@ -14,6 +14,9 @@ EXACT: Final = Context(prec=200, traps=[Inexact, Overflow])
 ZERO: Final = Decimal(0)
 # Which cost of a charge, in FOCUS's terms: EffectiveCost, BilledCost, ListCost, ContractedCost.
 COST_TYPES: Final = ("effective", "billed", "list", "contracted")
+# An amount as people and providers spell it; Python's Decimal takes much else for a number.
+NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_WIDE: Final = Context(prec=200)
 _CENT: Final = Decimal("0.01")
 
 
@@ -58,6 +61,14 @@ def spelled(value: Decimal | None, currency: str | None) -> str:
     rounded = value.quantize(_CENT, ROUND_HALF_UP, cents)
     number = f"{rounded:,}" if rounded or not value else plain(value)
     return f"{number} {currency}" if currency else number
+
+
+def rounded(amount: Decimal, decimals: int) -> Decimal:
+    """Return the amount with so many decimals at most, halves to the even one."""
+    exponent = amount.as_tuple().exponent
+    if not isinstance(exponent, int) or -exponent <= decimals:
+        return amount
+    return amount.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN, _WIDE)
 
 
 def parse(text: str) -> Decimal:

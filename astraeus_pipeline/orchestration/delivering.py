@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import Final
 
 import psycopg
 import structlog
@@ -96,7 +97,7 @@ def deliver(
         while True:
             fetched_at = datetime.now(UTC)
             try:
-                with _translated(account.slug, days), _span("fetch", ingestion, account.slug):
+                with translated(account.slug, days), _span("fetch", ingestion, account.slug):
                     fetched = next(pages, None)
             except AstraeusError as error:
                 _note_failure(conn, ingestion, provider, account, dataset, days, error)
@@ -135,7 +136,7 @@ def _load_one(
     options = LoadOptions(ingestion.today, provider.settle_days, ingestion.run_id, fetched_at)
     about = _about(ingestion, provider, fetched)
     try:
-        with _translated(fetched.account_id, fetched.days):
+        with translated(fetched.account_id, fetched.days):
             payload = ingestion.landing.put_manifest(fetched)
         result = _load(conn, ingestion, provider, fetched, payload, options)
         delivered.results.append(result)
@@ -182,7 +183,7 @@ def _load(
     options: LoadOptions,
 ) -> LoadResult:
     about = fetched.account_id
-    with _translated(about, fetched.days), _span("load", ingestion, about):
+    with translated(about, fetched.days), _span("load", ingestion, about):
         return load(
             conn,
             provider.table_of(fetched),
@@ -224,8 +225,15 @@ def next_step(error: AstraeusError) -> str:
     )
 
 
+# RecursionError of brackets without end, NotImplementedError of Arrow.
+_UNFORESEEN: Final = (
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError),
+    *(RecursionError, NotImplementedError),
+)
+
+
 @contextmanager
-def _translated(account_id: str, days: DayRange) -> Iterator[None]:
+def translated(account_id: str, days: DayRange) -> Iterator[None]:
     """Turn errors that are not ours into such, with account and days.
 
     A payload of a shape that no reader foresaw fails its own delivery, and is in the ledger.
@@ -246,7 +254,7 @@ def _translated(account_id: str, days: DayRange) -> Iterator[None]:
             f"Loading {about} failed: {error.strerror or error}.",
             hint="Nothing of this load stands; check the landing store and its disk.",
         ) from error
-    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+    except _UNFORESEEN as error:
         raise PayloadError(
             f"Loading {about} met something unforeseen in the payload ({type(error).__name__}).",
             hint="Nothing of this load stands. Fetch the days again; if it stays, report it.",

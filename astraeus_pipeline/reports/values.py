@@ -8,8 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from astraeus_pipeline.contracts import money
-from astraeus_pipeline.contracts.columns import DECIMAL_PRECISION
-from astraeus_pipeline.contracts.typed_rows import storable
+from astraeus_pipeline.contracts.typed_rows import exact
 
 
 def amount(value: object) -> Decimal:
@@ -17,15 +16,7 @@ def amount(value: object) -> Decimal:
 
     Raises: ValueError if it is none, is not finite, or has more decimals than raw can hold.
     """
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        raise ValueError(f"{value!r} is no amount")
-    try:
-        read = Decimal(value)
-    except ArithmeticError:
-        raise ValueError(f"{value!r} is no amount") from None
-    if not read.is_finite() or abs(read.adjusted()) > DECIMAL_PRECISION:
-        raise ValueError(f"{value!r} is no amount")
-    return Decimal(money.plain(storable(read)))
+    return Decimal(money.plain(exact(value)))
 
 
 def count(value: object) -> int | None:

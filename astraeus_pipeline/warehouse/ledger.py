@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from astraeus_pipeline.contracts import money
+from astraeus_pipeline.contracts import money, texts
 from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Reject
 from astraeus_pipeline.warehouse.landing import StoredPayload
@@ -125,7 +125,7 @@ def record_failure(
                 "payload_sha256": payload.sha256 if payload else None,
                 "payload_bytes": payload.bytes if payload else None,
                 "state": "failed",
-                "reason": error,
+                "reason": _told(error),
                 "dagster_run_id": run_id,
                 "requests": fetched.requests,
                 "request_cost_usd": fetched.request_cost_usd,
@@ -284,12 +284,17 @@ def quarantine(
                     fetched.dataset,
                     reject.usage_date,
                     reject.row_number,
-                    reject.raw_text.replace("\x00", "\N{SYMBOL FOR NULL}"),
-                    reject.reason,
+                    _told(reject.raw_text),
+                    _told(reject.reason),
                 )
                 for reject in rejects
             ],
         )
+
+
+def _told(text: str) -> str:
+    """Return a text as PostgreSQL stores it, with a sign where a NUL was."""
+    return texts.storable(text.replace("\x00", "\N{SYMBOL FOR NULL}"))
 
 
 def sums_as_json(sums: Sums) -> dict[str, dict[str, str]]:

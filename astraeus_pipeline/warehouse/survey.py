@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from astraeus_pipeline.contracts import money
-from astraeus_pipeline.contracts.columns import RawTable
+from astraeus_pipeline.contracts.columns import DECIMAL_PRECISION, RawTable
 from astraeus_pipeline.contracts.delivery import ControlTotal, Reject, RowBatch
 from astraeus_pipeline.warehouse import digest
 
@@ -22,6 +22,8 @@ from astraeus_pipeline.warehouse import digest
 MAX_KEPT_REJECTS: Final = 1000
 _EPOCH: Final = date(1970, 1, 1)
 _WIDE: Final = 76
+# Digits that a sum of a batch may have beyond its largest amount: batches have 16,384 rows.
+_SUM_DIGITS: Final = 6
 
 
 class Slice(NamedTuple):
@@ -151,9 +153,16 @@ def _merge(into: Sums, more: Sums) -> None:
 
 
 def _summable(column: pa.Array) -> pa.Array:
-    """Widen decimals whose scale leaves little room for a sum: Arrow's sums wrap silently."""
+    """Widen decimals whose size leaves little room for a sum: Arrow's sums wrap silently."""
     scale = column.type.scale
-    return column if scale <= 18 else column.cast(pa.decimal256(_WIDE, scale))
+    if scale <= 18 and _largest(column).adjusted() < DECIMAL_PRECISION - scale - _SUM_DIGITS:
+        return column
+    return column.cast(pa.decimal256(_WIDE, scale))
+
+
+def _largest(column: pa.Array) -> Decimal:
+    bounds = pc.min_max(column).as_py()
+    return max((abs(each) for each in bounds.values() if each is not None), default=money.ZERO)
 
 
 def slice_keys(rows: pa.RecordBatch) -> tuple[list[Slice], npt.NDArray[np.int64]]:

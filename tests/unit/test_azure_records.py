@@ -101,7 +101,7 @@ def test_a_cost_under_another_name_blocks_its_days_and_breaks_nothing(tmp_path: 
     ("cells", "says", "day"),
     [
         (["EUR", "NaN", 20261005, "/r", "1", "m"], "no amount", DAY),
-        (["EUR", "free", 20261005, "/r", "1", "m"], "InvalidOperation", DAY),
+        (["EUR", "free", 20261005, "/r", "1", "m"], "is no amount", DAY),
         (["EUR", "1", 20261399, "/r", "1", "m"], "ValueError", None),
         ([None, "1", 20261005, "/r", "1", "m"], "without a currency", DAY),
     ],

@@ -225,6 +225,12 @@ def translated(account: Account, attempt: str) -> Iterator[None]:
         raise TransientError(
             f"{about}: the answer was cut off or no JSON.", hint="It is tried again by itself."
         ) from None
+    except aws.ParamValidationError:
+        # We ask what we know to be right: it is a part of a former answer, as a page token.
+        raise PayloadError(
+            f"{about}: an answer led to a question that AWS does not know.",
+            hint="Nothing was loaded; try again later.",
+        ) from None
 
 
 def _from_answer(error: aws.ClientError, about: str, account: Account) -> AstraeusError:

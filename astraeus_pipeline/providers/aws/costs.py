@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing
+from astraeus_pipeline.contracts.typed_rows import exact
 from astraeus_pipeline.errors import NotObtainable
 from astraeus_pipeline.providers.aws.client import AwsClients
 from astraeus_pipeline.providers.aws.explorer import Explorer
@@ -171,11 +172,21 @@ def daily_totals(
                         DayRange(day, day),
                         cell["Unit"],
                         cost_type,
-                        Decimal(cell["Amount"]),
+                        spelled(cell),
                         "Cost Explorer without grouping",
                         scale=_SCALE,
                         terms=terms.get(day, 0),
                     )
+
+
+def spelled(cell: Mapping[str, Any]) -> Decimal:
+    """Read the amount of {Amount, Unit}, a text: as a number it would have lost digits on its way.
+
+    Raises: KeyError, ValueError.
+    """
+    if not isinstance(cell["Amount"], str):
+        raise ValueError(f"{str(cell['Amount'])[:200]!r} is no text of an amount")
+    return exact(cell["Amount"])
 
 
 def _complete_through(totals: list[Page]) -> date | None:

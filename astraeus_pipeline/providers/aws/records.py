@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from astraeus_pipeline.contracts.columns import Dataset, RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject, RowBatch
 from astraeus_pipeline.contracts.stored_lines import documents
-from astraeus_pipeline.contracts.typed_rows import Row, storable, typed
+from astraeus_pipeline.contracts.typed_rows import Row, typed
 from astraeus_pipeline.errors import PayloadError
 from astraeus_pipeline.providers.aws.anomalies import anomaly_rows
 from astraeus_pipeline.providers.aws.commitment_rows import commitment_rows
-from astraeus_pipeline.providers.aws.costs import COST_METRICS, QUANTITY_METRIC
+from astraeus_pipeline.providers.aws.costs import COST_METRICS, QUANTITY_METRIC, spelled
 from astraeus_pipeline.providers.aws.forecasts import forecast_rows
 from astraeus_pipeline.providers.aws.kind import Item
 from astraeus_pipeline.providers.aws.resources import resource_rows
@@ -57,17 +56,21 @@ def _cost_row(
         service, usage_type = group["Keys"]
         metrics = group["Metrics"]
         costs = {
-            name: storable(Decimal(metrics[metric]["Amount"]))
+            name: spelled(metrics[metric])
             for name, metric in COST_METRICS.items()
             if metric in metrics
         }
         currency = metrics["UnblendedCost"]["Unit"]
         quantity = metrics.get(QUANTITY_METRIC, {})
-        amount = quantity.get("Amount")
-        usage_quantity = None if amount is None else storable(Decimal(amount))
+        has_quantity = quantity.get("Amount") is not None
+        usage_quantity = spelled(quantity) if has_quantity else None
         if not currency:
             raise ValueError("a cost without a currency")
-    except (KeyError, ValueError, TypeError, InvalidOperation) as error:
+        if any(
+            metrics[each]["Unit"] != currency for each in COST_METRICS.values() if each in metrics
+        ):
+            raise ValueError("costs in several currencies")
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         return Reject(0, json.dumps(group)[:2000], f"{type(error).__name__}: {error}", day)
     unit = quantity.get("Unit")
     return {

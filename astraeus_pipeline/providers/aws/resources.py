@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject
 from astraeus_pipeline.contracts.stored_lines import documents
-from astraeus_pipeline.contracts.typed_rows import Row
+from astraeus_pipeline.contracts.typed_rows import Row, exact
 from astraeus_pipeline.providers.aws.client import AwsClients, translated
 from astraeus_pipeline.providers.aws.inventory import KIND_OF, KINDS
 from astraeus_pipeline.providers.aws.kind import Item, Kind, Place, tags_of
@@ -87,7 +86,7 @@ def resource_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
         for item in page["items"]:
             try:
                 yield _row(day, page, kind, item)
-            except (KeyError, ValueError, TypeError) as error:
+            except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
                 reason = f"{kind.resource_type}: {type(error).__name__}: {error}"
                 yield Reject(0, json.dumps(item)[:2000], reason, day)
 
@@ -101,7 +100,7 @@ def _row(day: date, page: Page, kind: Kind, item: Item) -> Row:
     }
     tags = known.pop("tags")
     instants = {name: _instant(known.pop(name)) for name in _INSTANTS if name in known}
-    decimals = {name: Decimal(str(known.pop(name))) for name in _DECIMALS if name in known}
+    decimals = {name: exact(known.pop(name)) for name in _DECIMALS if name in known}
     return {
         "usage_date": day,
         "billing_period": day.replace(day=1),

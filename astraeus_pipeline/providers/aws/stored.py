@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from astraeus_pipeline.contracts.delivery import Landing, Part, Reject
+from astraeus_pipeline.contracts.typed_rows import exact
 
 Page = dict[str, Any]
 
@@ -22,14 +23,9 @@ def store(landing: Landing, name: str, pages: Iterable[Page]) -> Part:
 def amount(value: float | int | str | None) -> Decimal | None:
     """Return a figure without a detour through binary fractions; None stays None.
 
-    Raises: ValueError if it is not finite, decimal.InvalidOperation if it is no number.
+    Raises: ValueError if it is none.
     """
-    if value is None or value == "":
-        return None
-    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    if not number.is_finite():
-        raise ValueError(f"{value} is no amount")
-    return number
+    return None if value is None or value == "" else exact(value)
 
 
 def rejected(day: date | None, item: object, error: Exception) -> Reject:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing
+from astraeus_pipeline.contracts.typed_rows import exact
 from astraeus_pipeline.errors import ConfigError, NotObtainable, PayloadError, PermanentError
 from astraeus_pipeline.providers.azure.client import AzureClients, NextLinks
 from astraeus_pipeline.providers.azure.pacing import Pacer, pacer_of
@@ -111,8 +114,8 @@ class CostQuery:
             self._pacer.take(self._units)
             self.requests += 1
             answer = self._clients.ask("POST", url, attempt, question.definition(self._days))
-            properties = answer.get("properties")
-            if not isinstance(properties, dict) or not {"columns", "rows"} <= properties.keys():
+            properties: dict[str, Any] = answer.get("properties") or {}
+            if not _is_table(properties):
                 raise PayloadError(
                     f"Azure account {self._clients.account.slug}: {attempt}: the answer has no"
                     " columns and rows.",
@@ -192,9 +195,27 @@ def cells_of(pages: Iterable[Page]) -> Iterator[dict[str, Any]]:
             yield dict(zip(page["columns"], row, strict=True))
 
 
+def _is_table(properties: Any) -> bool:
+    """Whether an answer has columns, each once, and rows with a cell for each of them."""
+    try:
+        names = [column["name"] for column in properties["columns"]]
+        rows = properties["rows"]
+    except (KeyError, TypeError):
+        return False
+    are_names = all(isinstance(each, str) for each in names) and len(set(names)) == len(names)
+    return (
+        are_names
+        and isinstance(rows, list)
+        and all(isinstance(row, list) and len(row) == len(names) for row in rows)
+    )
+
+
 def day_of(value: object) -> date:
-    """Read UsageDate, an int YYYYMMDD (a text in some answers)."""
-    return datetime.strptime(str(value)[:10].replace("-", ""), "%Y%m%d").replace(tzinfo=UTC).date()
+    """Read UsageDate, an int YYYYMMDD (a text in some answers). Raises: ValueError."""
+    text = str(value)[:10].replace("-", "")
+    if len(text) != len("YYYYMMDD") or not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is no day")
+    return date(int(text[:4]), int(text[4:6]), int(text[6:]))
 
 
 def query_totals(
@@ -230,8 +251,9 @@ def controls(
         for cells in cells_of(asked):
             try:
                 key = (day_of(cells["UsageDate"]), str(cells["Currency"]))
-                totals[key] = totals.get(key, Decimal(0)) + Decimal(str(cells[COST]))
-            except (KeyError, ValueError, ArithmeticError) as error:
+                cost = exact(cells[COST], is_double=True)
+                totals[key] = money.add(totals.get(key, money.ZERO), cost)
+            except (KeyError, ValueError) as error:
                 raise PayloadError(
                     f"Azure account {slug}, {days}: a total of Cost Management cannot be read"
                     f" ({type(error).__name__}: {error}).",
@@ -245,7 +267,7 @@ def controls(
                         DayRange(day, day),
                         currency,
                         cost_type,
-                        totals.get((day, currency), Decimal(0)),
+                        totals.get((day, currency), money.ZERO),
                         f"Cost Management {question} without grouping",
                         scale=_SCALE,
                         terms=terms.get((question, day), 0),
@@ -258,8 +280,9 @@ def _rows_per_day(pages: Iterable[Page]) -> dict[tuple[str, date], int]:
         if page["purpose"] == "details" and "UsageDate" in page["columns"]:
             at = page["columns"].index("UsageDate")
             for row in page["rows"]:
-                key = (page["type"], day_of(row[at]))
-                counts[key] = counts.get(key, 0) + 1
+                with suppress(ValueError):  # such a row will be rejected
+                    key = (page["type"], day_of(row[at]))
+                    counts[key] = counts.get(key, 0) + 1
     return counts
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any, Final
+
+from astraeus_pipeline.contracts.typed_rows import exact
 
 Item = Mapping[str, Any]
 _GIB: Final = 1 << 30
@@ -105,7 +106,7 @@ def _sql_database(item: Item, properties: Item) -> dict[str, Any]:
         "created_at": properties.get("creationDate"),
         "instance_type": properties.get("currentServiceObjectiveName")
         or _under(item, "sku", "name"),
-        "size_gb": None if size is None else Decimal(str(size)) / _GIB,
+        "size_gb": None if size is None else exact(size) / _GIB,
         "attached_to": _reference(properties, "elasticPoolId"),
     }
 

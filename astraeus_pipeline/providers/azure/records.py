@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.columns import RawTable
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Reject, RowBatch
 from astraeus_pipeline.contracts.stored_lines import documents
-from astraeus_pipeline.contracts.typed_rows import Row, storable, typed
+from astraeus_pipeline.contracts.typed_rows import Row, exact, typed, whole_number
 from astraeus_pipeline.providers.azure.costs import (
     COST,
     COST_TYPES,
@@ -71,9 +71,9 @@ def _cost_row(page: Page, cells: Mapping[str, Any]) -> Row | Reject:
         cost = _amount(cells[COST])
         quantity = None if cells.get(QUANTITY) is None else _amount(cells[QUANTITY])
         currency = cells["Currency"]
-        if not currency:
+        if not currency or not isinstance(currency, str):
             raise ValueError("a cost without a currency")
-    except (KeyError, ValueError, TypeError, InvalidOperation) as error:
+    except (KeyError, ValueError) as error:
         text = json.dumps(cells, sort_keys=True, default=str)[:2000]
         return Reject(0, text, f"{type(error).__name__}: {error}", day)
     further = {name: value for name, value in cells.items() if name not in _KNOWN}
@@ -126,7 +126,7 @@ def _weight(cells: Mapping[str, Any]) -> Decimal:
     """Return the money behind a name; one that cannot be read weighs nothing, its row is judged."""
     try:
         return abs(_amount(cells[COST]))
-    except (KeyError, ValueError, InvalidOperation):
+    except (KeyError, ValueError):
         return money.ZERO
 
 
@@ -145,7 +145,7 @@ def _text(value: object) -> str | None:
 
 
 def _amount(value: object) -> Decimal:
-    return storable(Decimal(str(value)))
+    return exact(value, is_double=True)
 
 
 def _resource_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]:
@@ -154,8 +154,9 @@ def _resource_rows(fetched: Fetched, landing: Landing) -> Iterator[Row | Reject]
         for item in page["items"]:
             try:
                 yield _resource_row(day, item)
-            except (KeyError, ValueError, TypeError, AttributeError, InvalidOperation) as error:
-                reason = f"{item.get('type')}: {type(error).__name__}: {error}"
+            except (KeyError, ValueError, TypeError, AttributeError) as error:
+                kind = item.get("type") if isinstance(item, dict) else "a resource"
+                reason = f"{kind}: {type(error).__name__}: {error}"
                 yield Reject(0, json.dumps(item)[:2000], reason, day)
 
 
@@ -163,7 +164,7 @@ def _resource_row(day: date, item: Item) -> Row:
     known = row_of(item)
     created = known.pop("created_at", None)
     decimals = {
-        name: Decimal(str(known.pop(name)))
+        name: exact(known.pop(name))
         for name in ("size_gb", "throughput_mbps")
         if known.get(name) is not None
     }
@@ -173,7 +174,7 @@ def _resource_row(day: date, item: Item) -> Row:
         "billing_period": day.replace(day=1),
         **known,
         **decimals,
-        "iops": None if iops is None else int(iops),
+        "iops": None if iops is None else whole_number(iops),
         "created_at": None if created is None else datetime.fromisoformat(str(created)),
         "tags": json.dumps(item.get("tags") or {}, sort_keys=True),
         "payload": json.dumps(item, sort_keys=True),

@@ -9,9 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from astraeus_pipeline.contracts.columns import DECIMAL_PRECISION
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part, RowCount
 from astraeus_pipeline.contracts.stored_lines import documents
+from astraeus_pipeline.contracts.typed_rows import whole_number
 from astraeus_pipeline.providers.snowflake.client import Row, SnowflakeSession
 from astraeus_pipeline.providers.snowflake.statements import IDENTITY, Statement
 
@@ -55,7 +57,9 @@ def line(row: Mapping[str, Any]) -> bytes:
 
 def _text(value: object) -> str:
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        # One with an exponent that no amount has is not written out: its row will be set apart.
+        is_endless = value.is_finite() and abs(value.adjusted()) > DECIMAL_PRECISION
+        return str(value) if is_endless else f"{value:f}"
     if isinstance(value, datetime | date):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} in an answer of Snowflake")
@@ -71,7 +75,14 @@ def read(fetched: Fetched, landing: Landing) -> Answers:
 
 def one_identity(answers: Answers) -> Row:
     """Return who the session was: account_locator, account_name, region, ..."""
-    return next(answers[IDENTITY.key])
+    return first(answers[IDENTITY.key])
+
+
+def first(rows: Iterator[Row]) -> Row:
+    """Return the row that an answer has at least. Raises: LookupError."""
+    for row in rows:
+        return row
+    raise LookupError("an answer without a row")
 
 
 def complete_through(lag: timedelta) -> date:
@@ -84,5 +95,5 @@ def row_counts(totals: Iterable[Row]) -> tuple[RowCount, ...]:
     counts: dict[date, int] = {}
     for total in totals:
         day = total["usage_date"]
-        counts[day] = counts.get(day, 0) + int(total["charges"])
+        counts[day] = counts.get(day, 0) + whole_number(total["charges"])
     return tuple(RowCount(day, rows) for day, rows in sorted(counts.items()))

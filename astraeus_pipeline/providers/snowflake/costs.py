@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any, Final
 
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing
+from astraeus_pipeline.contracts.typed_rows import exact, whole_number
 from astraeus_pipeline.providers.snowflake.answers import Asked, complete_through, row_counts
 from astraeus_pipeline.providers.snowflake.client import NotVisible, SnowflakeSession
 from astraeus_pipeline.providers.snowflake.metering import fetch_metering
@@ -49,7 +49,7 @@ def _fetch_bill(session: SnowflakeSession, days: DayRange, landing: Landing) -> 
         parts=(part,),
         complete_through=complete_through(_LAG),
         controls=tuple(_controls(totals)),
-        expected_rows=sum(int(total["charges"]) for total in totals),
+        expected_rows=sum(whole_number(total["charges"]) for total in totals),
         row_counts=row_counts(totals),
         requests=session.statements,
     )
@@ -62,7 +62,7 @@ def _controls(totals: list[dict[str, Any]]) -> Iterator[ControlTotal]:
             DayRange(day, day),
             total["currency"],
             "usage_in_currency",
-            Decimal(total["amount"]),
+            exact(total["amount"]),
             f"{BILL_TOTALS.view} summed by Snowflake",
             scale=2,
         )

@@ -17,6 +17,7 @@ from typing import Final
 from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import ControlTotal, Fetched, Landing
+from astraeus_pipeline.contracts.typed_rows import exact, whole_number
 from astraeus_pipeline.errors import ConfigError
 from astraeus_pipeline.providers.snowflake.answers import (
     Answers,
@@ -52,6 +53,10 @@ class Price:
     source: str
 
 
+class NoPrice(ValueError):
+    """A price list that lacks what is asked for."""
+
+
 @dataclass
 class PriceList:
     """The prices of a delivery, by rating type and, from a rate sheet, by day and service."""
@@ -64,7 +69,7 @@ class PriceList:
         return cls(
             {
                 (row["usage_date"], row["rating_type"], row["service_type"]): Price(
-                    Decimal(row["price"]), row["currency"], row["price_source"]
+                    exact(row["price"]), row["currency"], row["price_source"]
                 )
                 for row in rows
             }
@@ -73,12 +78,12 @@ class PriceList:
     def of(self, day: str, rating_type: str, service_type: str) -> Price:
         """Return the price of a service on a day.
 
-        Raises: ValueError if the list has none.
+        Raises: NoPrice.
         """
         for key in ((day, rating_type, service_type), (None, rating_type, None)):
             if key in self.lines:
                 return self.lines[key]
-        raise ValueError(f"no price for {service_type} ({rating_type}) on {day}")
+        raise NoPrice(f"no price for {service_type} ({rating_type}) on {day}")
 
 
 def fetch_metering(
@@ -108,7 +113,7 @@ def fetch_metering(
         parts=tuple(parts),
         complete_through=complete_through(_LAG),
         controls=tuple(_controls(PriceList.read(lines), totals, stored)),
-        expected_rows=sum(int(total["charges"]) for total in (*totals, *stored)),
+        expected_rows=sum(whole_number(total["charges"]) for total in (*totals, *stored)),
         row_counts=row_counts([*totals, *stored]),
         requests=session.statements,
     )
@@ -136,13 +141,13 @@ def _priced(row: Row, prices: PriceList, rating: str, service: str, identity: Ro
     try:
         price = prices.of(day, rating, service)
         if rating == "compute":
-            usage = Decimal(row["credits_billed"])
+            usage = exact(row["credits_billed"])
             cost = money.EXACT.multiply(usage, price.amount)
         else:
-            stored = money.total(Decimal(row[name]) for name in _BYTE_COLUMNS)
+            stored = money.total(exact(row[name]) for name in _BYTE_COLUMNS)
             usage = _rounded(stored / _TERABYTE)
             cost = storage_cost(stored, price.amount, date.fromisoformat(day))
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         return {**whole, "reject": str(error)}
     return {
         **whole,
@@ -203,7 +208,7 @@ def _from_rate_sheet(asked: Asked, identity: Row) -> list[Row]:
             "usage_date": rate["usage_date"].isoformat(),
             "rating_type": str(rate["rating_type"]).lower(),
             "service_type": rate["service_type"],
-            "price": f"{Decimal(rate['effective_rate']):f}",
+            "price": f"{exact(rate['effective_rate']):f}",
             "currency": rate["currency"],
             "price_source": RATES.view.split(".")[1],
         }
@@ -222,7 +227,7 @@ def _controls(prices: PriceList, totals: list[Row], stored: list[Row]) -> Iterat
     for day in sorted(services):
         try:
             parts = [_total(prices, day, each) for each in services[day]]
-        except ValueError:
+        except NoPrice:
             continue
         for currency in sorted({currency for currency, _ in parts}):
             yield ControlTotal(
@@ -240,6 +245,6 @@ def _controls(prices: PriceList, totals: list[Row], stored: list[Row]) -> Iterat
 def _total(prices: PriceList, day: date, total: Row) -> tuple[str, Decimal]:
     if "all_bytes" in total:
         price = prices.of(day.isoformat(), "storage", _STORAGE)
-        return price.currency, storage_cost(Decimal(total["all_bytes"]), price.amount, day)
+        return price.currency, storage_cost(exact(total["all_bytes"]), price.amount, day)
     price = prices.of(day.isoformat(), "compute", total["service_type"])
-    return price.currency, money.EXACT.multiply(Decimal(total["credits_billed"]), price.amount)
+    return price.currency, money.EXACT.multiply(exact(total["credits_billed"]), price.amount)

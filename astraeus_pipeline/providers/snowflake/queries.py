@@ -17,6 +17,7 @@ from typing import Final
 from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing
+from astraeus_pipeline.contracts.typed_rows import exact
 from astraeus_pipeline.providers.snowflake.answers import (
     Answers,
     Asked,
@@ -66,11 +67,11 @@ def query_rows(answers: Answers) -> Iterator[Row]:
     attributed: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for row in answers[QUERY_GROUPS.key]:
         key = (row["usage_date"], row["warehouse_name"])
-        attributed[key] = money.add(attributed[key], Decimal(row["credits_attributed"] or 0))
+        attributed[key] = money.add(attributed[key], exact(row["credits_attributed"] or 0))
         yield {**row, "account_locator": locator, "is_idle": False}
     for row in answers[WAREHOUSE_CREDITS.key]:
         spent = attributed[row["usage_date"], row["warehouse_name"]]
-        rest = money.subtract(Decimal(row["credits_used_compute"]), spent)
+        rest = money.subtract(exact(row["credits_used_compute"]), spent)
         yield {
             **dict.fromkeys(_OF_QUERIES),
             "usage_date": row["usage_date"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from astraeus_pipeline.contracts.snowflake import (
     SNOWFLAKE_RESOURCES,
     SNOWFLAKE_UTILISATION,
 )
-from astraeus_pipeline.contracts.typed_rows import storable, typed
+from astraeus_pipeline.contracts.typed_rows import exact, typed, whole_number
 from astraeus_pipeline.providers.snowflake.answers import Answers, read
 from astraeus_pipeline.providers.snowflake.client import Row
 from astraeus_pipeline.providers.snowflake.metering import metering_rows
@@ -61,7 +60,7 @@ def _typed(table: RawTable, row: Row) -> Row | Reject:
             raise ValueError(row["reject"])
         day = date.fromisoformat(row["usage_date"])
         known = {column.name: _value(column, row) for column in table.vendor_columns}
-    except (KeyError, ValueError, TypeError, InvalidOperation) as error:
+    except (KeyError, ValueError, TypeError) as error:
         return Reject(0, json.dumps(row, default=str)[:2000], f"{_name(error)}: {error}", day)
     further = {name: row[name] for name in row.keys() - known.keys() - {"usage_date"}}
     return {
@@ -85,8 +84,10 @@ def _value(column: Column, row: Mapping[str, Any]) -> Any:
     return _PARSERS[column.type](value)
 
 
-def _decimal(value: Any) -> Decimal:
-    return storable(Decimal(str(value)))
+def _text(value: Any) -> str:
+    if isinstance(value, dict | list):
+        raise ValueError(f"{str(value)[:200]} is no text")
+    return str(value)
 
 
 def _boolean(value: Any) -> bool:
@@ -96,9 +97,9 @@ def _boolean(value: Any) -> bool:
 
 
 _PARSERS: Final[Mapping[ColumnType, Callable[[Any], Any]]] = {
-    "text": str,
-    "numeric": _decimal,
-    "bigint": int,
+    "text": _text,
+    "numeric": exact,
+    "bigint": whole_number,
     "boolean": _boolean,
     "date": date.fromisoformat,
     "timestamptz": datetime.fromisoformat,

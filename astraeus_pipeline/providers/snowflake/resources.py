@@ -10,8 +10,9 @@ from typing import Any, Final
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.contracts.delivery import Fetched, Landing, Part
 from astraeus_pipeline.contracts.snowflake import SNOWFLAKE_RESOURCES
+from astraeus_pipeline.contracts.typed_rows import exact
 from astraeus_pipeline.errors import NotObtainable
-from astraeus_pipeline.providers.snowflake.answers import Answers, Asked, one_identity
+from astraeus_pipeline.providers.snowflake.answers import Answers, Asked, first, one_identity
 from astraeus_pipeline.providers.snowflake.client import NotVisible, Row, SnowflakeSession
 from astraeus_pipeline.providers.snowflake.statements import (
     ACCOUNTS,
@@ -91,7 +92,7 @@ def _accounts(asked: Asked) -> Iterator[Part]:
 
 def resource_rows(answers: Answers) -> Iterator[Row]:
     """One row per resource; everything else that Snowflake says of it becomes payload."""
-    day: date = next(answers[_DAY])[_DAY]
+    day: date = first(answers[_DAY])[_DAY]
     identity = one_identity(answers)
     for row in answers[WAREHOUSES]:
         yield _resource(day, identity, "warehouse", row, _warehouse(row))
@@ -137,7 +138,7 @@ def _database(row: Row) -> Row:
     return {
         "resource_name": row["database_name"],
         "created_at": row["created"],
-        "size_gb": None if stored is None else f"{Decimal(stored) / _GIBIBYTE:.6f}",
+        "size_gb": None if stored is None else f"{exact(stored) / _GIBIBYTE:.6f}",
     }
 
 
