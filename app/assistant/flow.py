@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
+from math import isfinite
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -25,6 +27,7 @@ _LOG = structlog.get_logger(__name__)
 # Names and tags are other people's text: what is longer helps nobody but an attacker.
 TEXT_LENGTH: Final = 200
 _MASK: Final = "***"
+_MOST, _DEEPEST = 20, 8  # entries of a list or an object, and levels of them
 _ID: Final = "request_id"
 _SECRET_NAMES: Final = re.compile(
     r"pass(word|phrase|wd)|secret|token|credential|authorization|api_?key|private_?key", re.I
@@ -48,16 +51,26 @@ def text(value: str) -> str:
     return kept if len(kept) <= TEXT_LENGTH else f"{kept[: TEXT_LENGTH - 1]}…"
 
 
-def masked(value: Any, name: str = "") -> Any:
-    """Return arguments as a log may hold them: no secret by name or by look, text cut."""
+def masked(value: Any, name: str = "", depth: int = 0) -> Any:
+    """Return arguments as a log may hold them: no secret by name or by look, all of it cut.
+
+    What comes out is JSON that PostgreSQL takes, whatever came in.
+    """
     if name and _SECRET_NAMES.search(name) and value not in (None, ""):
         return _MASK
+    if isinstance(value, Mapping | list | tuple) and depth == _DEEPEST:
+        return "…"
     if isinstance(value, Mapping):
-        return {text(str(key)): masked(each, str(key)) for key, each in value.items()}
+        some = islice(value.items(), _MOST)
+        return {text(str(key)): masked(each, str(key), depth + 1) for key, each in some}
     if isinstance(value, list | tuple):
-        return [masked(each) for each in value[:20]]
-    if value is None or isinstance(value, bool | int | float):
+        return [masked(each, depth=depth + 1) for each in value[:_MOST]]
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= 64 else f"a number of {value.bit_length()} bits"
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
     return text(_SECRETS.sub(_MASK, str(value)))
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 from app.queries.catalog import DIMENSIONS, METRICS
 
 _SHOWN: Final = 12
+_LONGEST: Final = 200
 
 
 def known(kind: str, name: str, allowed: Collection[str]) -> str:
@@ -41,7 +42,7 @@ def unknown(kind: str, name: str, allowed: Collection[str]) -> str:
 def nearest(name: str, allowed: Iterable[str]) -> list[str]:
     """Return the names that look most like one, the likeliest first."""
     by_fold = {each.casefold(): each for each in allowed}
-    folded = name.strip().casefold()
+    folded = name.strip().casefold()[:_LONGEST]  # comparing takes time by both lengths
     close = get_close_matches(folded, by_fold, n=3, cutoff=0.6)
     parts = [each for each in by_fold if len(folded) > 2 and (folded in each or each in folded)]
     return [by_fold[each] for each in dict.fromkeys([*close, *parts[:3]])]
