@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from threading import BoundedSemaphore
 from typing import Any, Final
 
 import streamlit as st
@@ -17,9 +18,9 @@ from app.components import access, charts, palette
 from app.components.cache import ask_for
 from app.components.charts import Picture
 from app.components.scope import Scope
-from app.queries import listings, periods
+from app.queries import execute, listings, periods
 from app.queries.catalog import METRICS, Dimension
-from app.queries.compiler import CostQuery, compile_costs
+from app.queries.compiler import CostQuery, Statement, compile_costs
 from app.queries.export import as_csv
 from app.queries.seen_by import as_seen_by
 from app.queries.tables import GroupCost
@@ -27,8 +28,12 @@ from app.queries.trace import spelled
 from app.queries.workbook import workbook
 from app.records import exports
 from astraeus_pipeline.contracts.days import DayRange
+from astraeus_pipeline.errors import LimitError
 
 _EXCEL: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# Each is some tens of megabytes while it is made.
+_LONG_FILES: Final = BoundedSemaphore(2)
+_WAIT_SECONDS: Final = 60
 _DOTS: Final = 2.0  # of the picture to a pixel of the page
 
 
@@ -67,6 +72,19 @@ def button(
         help=about,
         **options,
     )
+
+
+def streamed(who: Principal, statement: Statement) -> Iterator[dict[str, Any]]:
+    """Yield the rows that a person may see, for a file: fetched as they are written, never kept.
+
+    Raises: LimitError where others take long files, DatabaseError.
+    """
+    if not _LONG_FILES.acquire(timeout=_WAIT_SECONDS):
+        raise LimitError("Others are taking long files.", hint="Try again in a minute.")
+    try:
+        yield from execute.stream(as_seen_by(who, statement), who.session)
+    finally:
+        _LONG_FILES.release()
 
 
 def table(

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.components import access, cards, downloads, formats, links
-from app.components.cache import ask, ask_for
+from app.components import access, cards, downloads, formats, links, states
+from app.components.cache import ask
 from app.queries import export, payloads, periods, tables
 from app.queries import trace as queries
 from app.queries.catalog import METRICS
@@ -135,6 +135,11 @@ def charges(query: CostQuery, found: dict[str, Any], chosen: dict[str, Any] | No
         f"{whole['charges']:,} charges of {what} add up to"
         f" {formats.money(whole['cost'], query.currency)}; {agreement}."
         + (f" The dearest {len(rows)} are shown." if whole["charges"] > len(rows) else "")
+        + (
+            f" The CSV holds the dearest {queries.CHARGES_EXPORTED:,}: take fewer days for all."
+            if whole["charges"] > queries.CHARGES_EXPORTED
+            else ""
+        )
     )
     cost = f"Cost ({query.currency})"
     st.dataframe(
@@ -168,9 +173,11 @@ def charges(query: CostQuery, found: dict[str, Any], chosen: dict[str, Any] | No
         f"charges_{query.days.first}_{query.days.last}_{query.currency}.csv",
         "text/csv",
         lambda who: export.charges_csv(
-            ask_for(who, queries.compile_charges(query, queries.CHARGES_EXPORTED, number))
+            downloads.streamed(
+                who, queries.compile_charges(query, queries.CHARGES_EXPORTED, number)
+            )
         ),
-        about=f"Every decimal, up to {queries.CHARGES_EXPORTED:,} charges",
+        about=f"Every decimal, up to {queries.CHARGES_EXPORTED:,} charges and {export.MOST_WORDS}",
     )
 
 
@@ -282,11 +289,14 @@ def _part(part: Part, start: int, whole: str) -> None:
     st.caption(f"{part.bytes:,} bytes as fetched. Where it lies, its sha256, and the payload's:")
     # Code wraps on a phone, where a caption with 64 letters in one word would not.
     st.code(f"{payloads.location(part)}\n{part.sha256}\n{whole}", language=None, wrap_lines=True)
-    rows = payloads.head(part, start=start)
-    if not rows:
-        st.caption("No row there.")
-        return
-    st.dataframe(rows, hide_index=True, height=260, alt=f"Rows of {part.name} as they were fetched")
+    with states.guarded("What was sent"):
+        rows = payloads.head(part, start=start)
+        if not rows:
+            st.caption("No row there.")
+            return
+        st.dataframe(
+            rows, hide_index=True, height=260, alt=f"Rows of {part.name} as they were fetched"
+        )
 
 
 def _open(query: CostQuery, lines: Sequence[dict[str, Any]]) -> None:

@@ -23,6 +23,7 @@ from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.engine import open_database
 
 Row = dict[str, Any]
+_AT_ONCE: Final = 1_000  # rows of a stream
 
 
 def run(statement: Statement, session: str = "") -> list[Row]:
@@ -60,6 +61,29 @@ def _answered(statement: Statement, session: str) -> list[Row]:
         # Of what is rolled back the driver forgets the plans: half of the time of some questions.
         connection.commit()
         return rows
+
+
+def stream(statement: Statement, session: str = "") -> Iterator[Row]:
+    """Yield the rows of a statement as `run` returns them, a few at a time and none of them kept.
+
+    Raises: DatabaseError, at the first row or any other.
+    """
+    try:
+        with (
+            measures.query("marts") as told,
+            _engine().connect() as connection,
+            _stoppable(connection),
+        ):
+            connection.execute(_LIMITS, _limits(session))
+            asking = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE)
+            answer = asking.execute(sqlalchemy.text(statement.sql), dict(statement.parameters))
+            names = tuple(answer.keys())
+            told["rows"] = 0
+            for some in answer.partitions(_AT_ONCE):
+                told["rows"] += len(some)
+                yield from (dict(zip(names, row, strict=True)) for row in some)
+    except DBAPIError as error:
+        raise _explained(error) from error
 
 
 def run_guarded(sql: str, session: str, *, seconds: float, most_cost: float) -> list[Row]:
@@ -206,6 +230,8 @@ _LIMITS: Final = sqlalchemy.text(
     " set_config('transaction_read_only', 'on', true),"
     # A kept plan must not be one for any value: of a day or of a year, it took seconds.
     " set_config('plan_cache_mode', 'force_custom_plan', true),"
+    # A stream is read to its end: a plan for its first rows alone would be the wrong one.
+    " set_config('cursor_tuple_fraction', '1', true),"
     # The id under which page or question are in our log, for that of the server.
     " set_config('application_name', :application, true)"
 )

@@ -5,14 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from app.queries.tables import GroupCost
 from astraeus_pipeline.contracts import money
+from astraeus_pipeline.errors import LimitError
 
+# Rows have a limit where they are asked for; what stands in one of them has none but this.
+MOST_BYTES: Final = 64 << 20
+MOST_WORDS: Final = f"{MOST_BYTES >> 20} MB"
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -38,25 +43,51 @@ def as_csv(groups: Sequence[GroupCost], label: str, currency: str, whole: Decima
 
 
 def resources_csv(
-    rows: Sequence[dict[str, Any]], columns: Sequence[str], currency: str, days: str
-) -> str:
-    """Return resources as CSV, one a row; their cost of the `days`, unrounded, in `currency`."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([*columns, "currency", f"cost {days}"])
+    rows: Iterable[dict[str, Any]], columns: Sequence[str], currency: str, days: str
+) -> bytes:
+    """Return resources as CSV, one a row; their cost of the `days`, unrounded, in `currency`.
+
+    Raises: LimitError.
+    """
+    head = [*columns, "currency", f"cost {days}"]
+    cells = (
+        [*(_cell(row[name]) for name in columns), currency, spell(row["cost"])] for row in rows
+    )
+    return _written(chain([head], cells))
+
+
+def charges_csv(rows: Iterable[dict[str, Any]]) -> bytes:
+    """Return charges as CSV, one a row, with every column asked for; amounts unrounded.
+
+    Raises: LimitError.
+    """
+    return _written(_charges(rows))
+
+
+def _charges(rows: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
+    columns: list[str] = []
     for row in rows:
-        cells = (_cell(row[name]) for name in columns)
-        writer.writerow([*cells, currency, spell(row["cost"])])
-    return out.getvalue()
+        if not columns:
+            columns = list(row)
+            yield columns
+        yield [_cell(row[name]) for name in columns]
 
 
-def charges_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Return charges as CSV, one a row, with every column asked for; amounts unrounded."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    columns = list(rows[0]) if rows else []
-    writer.writerow(columns)
-    writer.writerows([_cell(row[name]) for name in columns] for row in rows)
+def _written(lines: Iterable[list[str]]) -> bytes:
+    """Write lines as they come, so that a long file takes no more memory than itself.
+
+    Raises: LimitError where it becomes too long: a part of it would look like the whole.
+    """
+    out = io.BytesIO()
+    text = io.TextIOWrapper(out, "utf-8", newline="")
+    writer = csv.writer(text)
+    for line in lines:
+        writer.writerow(line)
+        if out.tell() > MOST_BYTES:
+            raise LimitError(
+                f"The file would be longer than {MOST_WORDS}.", hint="Choose fewer days or rows."
+            )
+    text.flush()
     return out.getvalue()
 
 

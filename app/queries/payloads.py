@@ -5,18 +5,30 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import IO, Any, Final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+import zstandard
 
 from astraeus_pipeline.contracts.delivery import Fetched, Part
+from astraeus_pipeline.errors import LoadError
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.landing import LandingStore
 
 HEAD_ROWS: Final = 20
 _LINE: Final = 2_000  # characters; an answer of an API may be one line of megabytes
+_BEYOND: Final = "beyond the header"
+_LONGEST: Final = 1 << 20  # characters of a line of CSV: of a longer one no row is made
+# What is said of bytes that are not what their name says, or not all of it.
+_UNREADABLE: Final = (
+    *(csv.Error, EOFError, gzip.BadGzipFile, zlib.error),
+    *(pa.ArrowException, zstandard.ZstdError),
+)
 
 
 def manifest(uri: str) -> Fetched:
@@ -33,11 +45,17 @@ def head(part: Part, rows: int = HEAD_ROWS, start: int = 1) -> list[dict[str, st
     """Return rows of a part as text by column, from row `start` on (1 is the first).
 
     Lines of JSON have one column, `line`, cut after 2,000 characters.
-    Raises: LoadError if the store does not hold the part.
+    Raises: LoadError if the store does not hold the part, or no rows can be made of it.
     """
     with _store().open(part) as handle:
         found = _rows(part, handle)
-        return list(islice(found, start - 1, start - 1 + rows))
+        try:
+            return list(islice(found, start - 1, start - 1 + rows))
+        except _UNREADABLE as error:
+            raise LoadError(
+                f"{part.name} cannot be shown as rows of {part.media_type}: {error!s:.300}.",
+                hint="Its bytes are kept as they came; read them where they lie.",
+            ) from error
 
 
 def _rows(part: Part, handle: IO[bytes]) -> Iterator[dict[str, str]]:
@@ -47,11 +65,42 @@ def _rows(part: Part, handle: IO[bytes]) -> Iterator[dict[str, str]]:
     binary: Any = gzip.GzipFile(fileobj=handle) if part.media_type == "csv.gz" else handle
     text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="")
     if part.media_type == "jsonl":
-        for line in text:
-            yield {"line": line.rstrip("\n")[:_LINE]}
+        yield from ({"line": line} for line in _cut(text))
         return
-    for row in csv.DictReader(text, restkey="beyond the header", restval=""):
-        yield {str(name): str(value) for name, value in row.items()}
+    yield from _csv(text)
+
+
+def _cut(text: io.TextIOWrapper) -> Iterator[str]:
+    """Yield the beginning of each line, of which no more is held than that."""
+    while piece := text.readline(_LINE):
+        yield piece.rstrip("\n")
+        while piece and not piece.endswith("\n"):
+            piece = text.readline(_LONGEST)
+
+
+def _csv(text: io.TextIOWrapper) -> Iterator[dict[str, str]]:
+    """Yield rows by column; cells that are missing are empty, a name that is repeated is counted.
+
+    Raises: csv.Error.
+    """
+    lines = csv.reader(_bounded(text))
+    seen: Counter[str] = Counter()
+    names = []
+    for name in next(lines, []):
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    for cells in lines:
+        if not cells:
+            continue
+        row = dict(zip(names, cells + [""] * (len(names) - len(cells)), strict=False))
+        yield row | ({_BEYOND: str(cells[len(names) :])} if len(cells) > len(names) else {})
+
+
+def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(_LONGEST):
+        if len(line) == _LONGEST:
+            raise csv.Error(f"a line is longer than {_LONGEST:,} characters")
+        yield line
 
 
 def _parquet(handle: IO[bytes]) -> Iterator[dict[str, str]]:

@@ -19,10 +19,10 @@ from app.components import (
     states,
     view_list,
 )
-from app.components.cache import ask, ask_for
+from app.components.cache import ask
 from app.components.scope import Scope
 from app.queries import periods, resources
-from app.queries.export import resources_csv
+from app.queries.export import MOST_WORDS, resources_csv
 from app.queries.resources import ResourceQuery
 
 _EXPORTED: Final = (
@@ -126,7 +126,8 @@ def _listing(scope: Scope, query: ResourceQuery) -> None:
             f"resources_{query.status.lower().replace(' ', '_')}_{query.days.last}.csv",
             "text/csv",
             lambda who: _csv(who, query),
-            about=f"All rows as filtered, {resources.EXPORT_ROWS:,} at most, with every decimal",
+            about=f"All rows as filtered, {resources.EXPORT_ROWS:,} and {MOST_WORDS} at most, with"
+            " every decimal",
             disabled=not number,
         )
     if not number:
@@ -163,8 +164,8 @@ def _pagination(pages: int) -> int:
     return min(int(st.pagination(pages, key="page", bind="query-params")), pages)
 
 
-def _csv(who: Principal, query: ResourceQuery) -> str:
-    rows = ask_for(who, resources.compile_export(query))
+def _csv(who: Principal, query: ResourceQuery) -> bytes:
+    rows = downloads.streamed(who, resources.compile_export(query))
     return resources_csv(rows, _EXPORTED, query.currency, periods.spell(query.days))
 
 

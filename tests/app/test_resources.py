@@ -233,7 +233,9 @@ def test_the_drawer_of_the_address_has_all_that_is_known(marts: Database) -> Non
 def test_the_export_has_every_row_and_no_formula(marts: Database) -> None:
     rows = ask(resources.compile_export(with_(status="All")))
     columns = ("resource_id", "resource_name", "tags", "size_gb", "is_idle")
-    lines = list(csv.DictReader(io.StringIO(resources_csv(rows, columns, "USD", "28 days"))))
+    lines = list(
+        csv.DictReader(io.StringIO(resources_csv(rows, columns, "USD", "28 days").decode()))
+    )
     assert len(lines) == 58
     by_id = {line["resource_id"]: line for line in lines}
     assert by_id["vol-1"]["resource_name"] == "'=1+1"
