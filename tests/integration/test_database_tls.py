@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -16,12 +18,16 @@ from dagster_postgres.run_storage import PostgresRunStorage
 from typer.testing import CliRunner
 
 from astraeus_pipeline.cli import app
+from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import DatabaseError
+from astraeus_pipeline.orchestration.delivering import Ingestion, deliver
 from astraeus_pipeline.orchestration.environment import child_environment
+from astraeus_pipeline.providers.focus import FOCUS
 from astraeus_pipeline.settings import PROJECT_ROOT, Settings
 from astraeus_pipeline.warehouse import embedded, pg_tools, tls
 from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.migrate import migrate
+from tests.fixtures.estate import add_focus_account, installed, write_month
 from tests.fixtures.tls_server import TlsServer, binaries, tls_server
 
 pytestmark = pytest.mark.integration
@@ -114,6 +120,41 @@ def test_a_backup_takes_tools_that_speak_tls(server: TlsServer, tmp_path: Path) 
             pg_tools.run(tool, wrong, "--schema=app", f"--file={tmp_path / 'none'}")
     elsewhere = Database(sqlalchemy.make_url("postgresql://a:b@db.example.com/astraeus"), "")
     assert pg_tools.find("pg_restore", 15, elsewhere).parent != embedded.client_tools()
+
+
+def test_a_backup_and_its_restore_speak_tls_to_the_end(
+    server: TlsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server takes no connection without: the tools' workers, too, have to speak it."""
+    day = date(2026, 10, 5)
+    write_month(tmp_path / "bills" / "october.csv", {day: ["12.34", "0.000000000001"]})
+    first = server.database()
+    second = Database(server.url().set(database="elsewhere"), first.role_key)
+    with first.connect("admin", autocommit=True) as conn:
+        conn.execute("create database elsewhere")
+    with installed(first, tmp_path / "first") as settings:
+        add_focus_account(first, settings, "acme", tmp_path / "bills")
+        ingestion = Ingestion.from_settings(settings)
+        account = ingestion.account("acme")
+        deliver(ingestion, FOCUS, account, "costs", DayRange.of_month(day.replace(day=1)))
+        told("backup", str(tmp_path / "monday"))
+    monkeypatch.setenv("ASTRAEUS_HOME", str(tmp_path / "second"))
+    url = second.admin_url.render_as_string(hide_password=False)
+    monkeypatch.setenv("ASTRAEUS_DATABASE_URL", url)
+    restored = told("restore", str(tmp_path / "monday"))
+    assert (restored["accounts that open"], restored["payloads missing"]) == ("1 of 1", 0)
+    rows = "select usage_date, billed_cost from raw.focus_costs order by billed_cost"
+    with first.connect("loader") as one, second.connect("loader") as other:
+        assert other.execute(ENCRYPTED).fetchone() == (True,)
+        found = other.execute(rows).fetchall()
+        assert found == one.execute(rows).fetchall()
+    assert [str(cost.normalize()) for _, cost in found] == ["1E-12", "12.34"]
+
+
+def told(*words: str) -> dict[str, Any]:
+    answer = CliRunner().invoke(app, [*words, "--json"])
+    assert answer.exit_code == 0, answer.exception
+    return dict(json.loads(answer.stdout))
 
 
 def test_without_such_tools_a_backup_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
