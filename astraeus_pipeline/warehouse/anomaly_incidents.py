@@ -12,6 +12,23 @@ from astraeus_pipeline.anomalies.floors import FLOORS, floor_of
 
 _JOIN_DAYS: Final = 7
 
+# What an account spent, by what may drive an incident: each incident reads four weeks of it, which
+# in the charges themselves are ten times the pages.
+_SPENT: Final = """
+create temporary table spent on commit drop as
+select usage_date, billing_currency, sub_account_id, service_name, resource_id,
+    coalesce(sku_meter, charge_description) as usage_type, region_id,
+    sum(effective_cost) as effective_cost
+from marts.fct_charges
+where account_id = %(account)s and usage_date >= %(from)s::date - 28 and charge_category = 'Usage'
+group by 1, 2, 3, 4, 5, 6, 7
+"""
+_SPENT_DAYS: Final = """
+create temporary table spent_days on commit drop as
+select billing_currency, usage_date
+from intermediate.int_usage_series
+where account_id = %(account)s and usage_date >= %(from)s::date - 28 and scope = 'account'
+"""
 _GATHER: Final = """
 insert into intermediate.anomaly_incidents (
     anomaly_id, series_key, scope, provider, account_id, sub_account_id, service_name,
@@ -96,9 +113,8 @@ cross join lateral (
     select
         count(*) filter (where usage_date < measured.start_date) as before,
         count(*) filter (where usage_date >= measured.start_date) as during
-    from intermediate.int_usage_series
-    where account_id = %(account)s and scope = 'account'
-        and billing_currency = measured.billing_currency
+    from spent_days
+    where billing_currency = measured.billing_currency
         and usage_date between measured.start_date - 28 and measured.end_date
 ) as delivered
 cross join lateral (
@@ -122,32 +138,30 @@ cross join lateral (
             ) as place
         from (
             select
-                charges.service_name,
-                charges.resource_id,
-                coalesce(charges.sku_meter, charges.charge_description) as usage_type,
-                charges.region_id,
+                spent.service_name,
+                spent.resource_id,
+                spent.usage_type,
+                spent.region_id,
                 round(
                     coalesce(
-                        sum(charges.effective_cost)
-                        filter (where charges.usage_date >= measured.start_date), 0
+                        sum(spent.effective_cost)
+                        filter (where spent.usage_date >= measured.start_date), 0
                     )
                     - coalesce(
-                        sum(charges.effective_cost)
-                        filter (where charges.usage_date < measured.start_date)
+                        sum(spent.effective_cost)
+                        filter (where spent.usage_date < measured.start_date)
                         * delivered.during / nullif(delivered.before, 0), 0
                     ), 6
                 ) as excess_cost
-            from marts.fct_charges as charges
+            from spent
             where
-                charges.account_id = %(account)s
-                and charges.usage_date between measured.start_date - 28 and measured.end_date
-                and charges.charge_category = 'Usage'
-                and charges.billing_currency = measured.billing_currency
+                spent.usage_date between measured.start_date - 28 and measured.end_date
+                and spent.billing_currency = measured.billing_currency
                 and (
                     measured.scope = 'account'
                     or (
-                        charges.service_name = measured.service_name
-                        and charges.sub_account_id is not distinct from measured.sub_account_id
+                        spent.service_name = measured.service_name
+                        and spent.sub_account_id is not distinct from measured.sub_account_id
                     )
                 )
             group by 1, 2, 3, 4
@@ -170,15 +184,20 @@ def gather(conn: psycopg.Connection, account_id: str, since: date) -> int:
     )
     # A run that begins before lies in one of these: no flag further back has to be read.
     begin = min((start for (start,) in gone), default=since)
-    written = conn.execute(
-        _GATHER,
-        {
-            "account": account_id,
-            "since": since,
-            "from": min(begin, since),
-            "join": _JOIN_DAYS,
-            "floors": Jsonb({currency: str(floor) for currency, floor in FLOORS.items()}),
-            "floor": floor_of(""),
-        },
-    )
+    parameters = {
+        "account": account_id,
+        "since": since,
+        "from": min(begin, since),
+        "join": _JOIN_DAYS,
+        "floors": Jsonb({currency: str(floor) for currency, floor in FLOORS.items()}),
+        "floor": floor_of(""),
+    }
+    conn.execute(_SPENT, parameters)
+    conn.execute("create index on spent (usage_date)")
+    conn.execute("create index on spent (service_name, usage_date)")
+    conn.execute(_SPENT_DAYS, parameters)
+    conn.execute("create index on spent_days (billing_currency, usage_date)")
+    conn.execute("analyze spent, spent_days")
+    written = conn.execute(_GATHER, parameters)
+    conn.execute("drop table spent, spent_days")
     return written.rowcount

@@ -95,11 +95,12 @@ def _live(place: Scratch, chosen: argparse.Namespace) -> Report:
     begun = _months_before(FIRST, max(1, chosen.history))  # the first day reads the month before
     _prepare(place, time, bills)
     schedules = Schedules(place, time, bills.slugs)
-    if chosen.history and not diary.days:
+    if chosen.history and not diary.backfill:
         bills.write_history(begun, FIRST)
         before = DayRange(begun, FIRST - timedelta(days=1))
         diary.backfill = schedules.backfill(before, FIRST)
         diary.failures += schedules.failures
+        diary.save()
         _tell(f"backfilled {before}: {diary.backfill}")
     plan = _plan(chosen)
     for number, step in enumerate(plan):
