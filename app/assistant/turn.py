@@ -30,10 +30,9 @@ from app.assistant.tools.contract import SCOPES, Scope, ToolResult, text
 from app.assistant.tools.registry import TOOLS
 from app.assistant.tools.web import pay_by
 from app.auth.principal import Principal
+from app.queries import standing
 from astraeus_pipeline.errors import AstraeusError
-from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse.chat_messages import Message, Status
-from astraeus_pipeline.warehouse.engine import open_database
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, ToolMessage
@@ -278,7 +277,7 @@ class Desk:
         from app.assistant.memory import forget_steps, open_memory
 
         pay_by(running.turn, self._ledger, self._policy)
-        database = await asyncio.to_thread(open_database, Settings.from_env())
+        database = await asyncio.to_thread(standing.opened)
         allowed = [each for each in TOOLS.values() if each.scope in scope.scopes and each.is_on()]
         async with open_memory(database) as memory:
             agent = build_agent(

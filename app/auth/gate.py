@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.auth import headers, hosts, store
 from app.auth.cookies import COOKIE, SESSION_HEADER, key_of
 from app.auth.principal import Principal
-from astraeus_pipeline.errors import AstraeusError
+from astraeus_pipeline.errors import AstraeusError, DatabaseError
 
 _LOG = structlog.get_logger(__name__)
 # What a browser needs before anybody has signed in: forms, program files and fonts, no figures.
@@ -51,9 +51,7 @@ class SessionGate:
         try:
             who = await self._who(connection, scope["path"])
         except AstraeusError as error:
-            _LOG.error("gate.failed", error=str(error))
-            answer = PlainTextResponse(str(error), 503, {"retry-after": "10"})
-            await _refuse(scope, receive, send, answer, _TRY_LATER)
+            await _refuse(scope, receive, send, _unavailable(error), _TRY_LATER)
             return
         refusal = None if who else _refusal(connection, scope)
         if scope["path"].startswith(_CLOSED):
@@ -73,6 +71,10 @@ class SessionGate:
 
         try:
             await self._app(scope, receive, noted)
+        except DatabaseError as error:
+            if scope["type"] != "http" or has_begun:
+                raise
+            await _unavailable(error)(scope, receive, send)
         except Exception:
             # Answered here, as what stands outside of the gate answers without our headers.
             if scope["type"] == "http" and not has_begun:
@@ -84,6 +86,12 @@ class SessionGate:
         if not token or (_is_open(path) and not path.startswith("/signin")):
             return None
         return await to_thread.run_sync(store.live, key_of(token))
+
+
+def _unavailable(error: AstraeusError) -> Response:
+    """Say what is wrong; it may be well again soon."""
+    _LOG.error("gate.failed", error=str(error))
+    return PlainTextResponse(str(error), 503, {"retry-after": "10"})
 
 
 def _is_open(path: str) -> bool:

@@ -20,8 +20,8 @@ from starlette.types import Receive, Scope, Send
 from app.auth import routes, signing_in
 from app.auth.safe_next import safe_next
 from app.auth.settings import AuthSettings
+from app.queries import standing
 from astraeus_pipeline.settings import Settings
-from astraeus_pipeline.warehouse.engine import open_database
 
 _LOG = structlog.get_logger(__name__)
 _NAME: Final = "issuer"
@@ -87,7 +87,7 @@ class OidcRoutes:
 @cache
 def _routes() -> SessionMiddleware:
     router = Router([Route("/start", start), Route("/callback", callback)])
-    password = open_database(Settings.from_env()).password("app")
+    password = standing.opened().password("app")
     return SessionMiddleware(
         router,
         secret_key=hmac.new(password.encode(), b"oidc state", "sha256").hexdigest(),

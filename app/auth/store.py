@@ -10,10 +10,9 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from app.auth.principal import Principal
-from astraeus_pipeline.errors import DatabaseError
-from astraeus_pipeline.settings import Settings
+from app.queries import standing
 from astraeus_pipeline.warehouse import sessions
-from astraeus_pipeline.warehouse.engine import open_database
+from astraeus_pipeline.warehouse.engine import Database
 
 
 @contextmanager
@@ -26,9 +25,7 @@ def connection() -> Iterator[psycopg.Connection]:
         with _pool().connection() as conn:
             yield conn
     except (psycopg.OperationalError, PoolTimeout) as error:
-        raise DatabaseError(
-            "The database did not answer.", hint="Ask who runs it to look at `astraeus doctor`."
-        ) from error
+        raise standing.silent(_database(), forget) from error
 
 
 def live(key: str | None) -> Principal | None:
@@ -62,8 +59,13 @@ def end(key: str) -> None:
 
 
 @cache
+def _database() -> Database:
+    return standing.opened()
+
+
+@cache
 def _pool() -> ConnectionPool:
-    url = open_database(Settings.from_env()).url("app").set(drivername="postgresql")
+    url = _database().url("app").set(drivername="postgresql")
     return ConnectionPool(
         url.render_as_string(hide_password=False),
         min_size=0,
@@ -82,3 +84,4 @@ def forget() -> None:
     if _pool.cache_info().currsize:
         _pool().close()
     _pool.cache_clear()
+    _database.cache_clear()

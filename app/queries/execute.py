@@ -15,12 +15,12 @@ from psycopg.rows import dict_row
 from sqlalchemy.exc import DBAPIError
 
 from app import measures
+from app.queries import standing
 from app.queries.compiler import Statement
 from app.settings import app_settings
 from astraeus_pipeline import logs
-from astraeus_pipeline.errors import ConfigError, DatabaseError
-from astraeus_pipeline.settings import Settings
-from astraeus_pipeline.warehouse.engine import open_database
+from astraeus_pipeline.errors import AstraeusError, ConfigError, DatabaseError
+from astraeus_pipeline.warehouse.engine import Database
 
 Row = dict[str, Any]
 _AT_ONCE: Final = 1_000  # rows of a stream
@@ -136,7 +136,7 @@ def _check_cost(cost: float, most: float) -> None:
         )
 
 
-def _refused(error: psycopg.Error, seconds: float) -> ConfigError | DatabaseError:
+def _refused(error: psycopg.Error, seconds: float) -> AstraeusError:
     code = error.sqlstate or ""
     if code == "57014":
         return ConfigError(
@@ -147,9 +147,7 @@ def _refused(error: psycopg.Error, seconds: float) -> ConfigError | DatabaseErro
     if code[:2] in ("0A", "21", "22", "25", "26", "42", "54"):
         words = (error.diag.message_primary or "it is not valid").rstrip(".")
         return ConfigError(f"PostgreSQL refused it: {words}.", hint=error.diag.message_hint)
-    return DatabaseError(
-        "The database did not answer.", hint="Ask who runs it to look at `astraeus doctor`."
-    )
+    return _silent()
 
 
 class Stopper:
@@ -213,13 +211,23 @@ def _stoppable(connection: sqlalchemy.Connection) -> Iterator[None]:
 
 
 @cache
+def _database() -> Database:
+    return standing.opened()
+
+
+@cache
 def _engine() -> sqlalchemy.Engine:
-    return open_database(Settings.from_env()).engine("reader")
+    return _database().engine("reader")
 
 
 def forget_engine() -> None:
     """Open the database anew at the next question, after its address has changed."""
     _engine.cache_clear()
+    _database.cache_clear()
+
+
+def _silent() -> AstraeusError:
+    return standing.silent(_database(), forget_engine)
 
 
 # Bound, not written out: the reader sees the text of other readers' statements in
@@ -250,7 +258,7 @@ def _limits(session: str) -> dict[str, str]:
     }
 
 
-def _explained(error: DBAPIError) -> DatabaseError:
+def _explained(error: DBAPIError) -> AstraeusError:
     code = getattr(error.orig, "sqlstate", None)
     if code == "42P01":
         return DatabaseError(
@@ -266,6 +274,4 @@ def _explained(error: DBAPIError) -> DatabaseError:
             "What is asked for has characters that no text holds, or a number out of range.",
             hint="Look at the filters again.",
         )
-    return DatabaseError(
-        "The database did not answer.", hint="Ask who runs it to look at `astraeus doctor`."
-    )
+    return _silent()

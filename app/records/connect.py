@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from astraeus_pipeline.errors import DatabaseError
 from astraeus_pipeline.settings import Settings
-from astraeus_pipeline.warehouse.engine import Database, open_database
+from astraeus_pipeline.warehouse.engine import Database, standing_database
 
 _DENIED = "42501"
 
@@ -43,7 +43,7 @@ def _connected() -> psycopg.Connection:
 @cache
 def _database(home: Path, url: SecretStr | None) -> Database:
     """Return the database of a home or URL: to look whether it runs takes longer than to ask it."""
-    return open_database(Settings(home=home, database_url=url))
+    return standing_database(Settings(home=home, database_url=url))
 
 
 def _explained(error: psycopg.Error) -> DatabaseError:

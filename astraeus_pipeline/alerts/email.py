@@ -118,4 +118,9 @@ def _answer(error: Exception) -> tuple[int | None, str]:
     if isinstance(error, smtplib.SMTPResponseException):
         said: bytes | str = error.smtp_error
         return error.smtp_code, said.decode(errors="replace") if isinstance(said, bytes) else said
-    return None, str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return None, f"its certificate is not trusted ({error.verify_message})"
+    if isinstance(error, ssl.SSLError):
+        return None, "it speaks another TLS than is asked for, or none"
+    # Not `str`, which has a number in front that means nothing to people.
+    return None, (error.strerror if isinstance(error, OSError) else None) or str(error)

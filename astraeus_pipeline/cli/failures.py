@@ -22,9 +22,10 @@ def translate(error: Exception) -> AstraeusError:
         named = re.search(r'field "(\w+)"', str(error))
         return _wrong_setting(named[1] if named else "...", "it is no JSON")
     if isinstance(error, psycopg.Error):
-        reason = error.diag.message_primary or type(error).__name__
+        from astraeus_pipeline.warehouse import refusals
+
         return DatabaseError(
-            f"PostgreSQL answered: {reason}.",
+            f"PostgreSQL answered: {refusals.of(error).why}.",
             hint="Run `astraeus doctor`; `--debug` before the command shows where it happened.",
         )
     if isinstance(error, OSError) and error.strerror:

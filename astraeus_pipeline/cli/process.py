@@ -55,14 +55,15 @@ def daemon(code_server: CodeServer = _CODE_SERVER) -> None:
 def prepare(settings: Settings) -> None:
     """Check what can be, and set this process's environment for Dagster and dbt.
 
-    Raises: DatabaseError where the database is not at this version: several start at once, maybe
-    of several versions, so none of them migrates.
+    Raises: DatabaseError where the database does not run, or is not at this version: several start
+    at once, maybe of several versions, so none of them migrates; and a server that one of them had
+    started would be ended with it.
     """
     from astraeus_pipeline.orchestration import environment
-    from astraeus_pipeline.warehouse.engine import open_database
+    from astraeus_pipeline.warehouse.engine import standing_database
     from astraeus_pipeline.warehouse.migrate import is_migrated
 
-    database = open_database(settings)
+    database = standing_database(settings)
     if not is_migrated(database):
         raise DatabaseError(
             f"The database at {database.where} is not at the version of this process.",

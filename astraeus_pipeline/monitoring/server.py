@@ -22,8 +22,8 @@ from starlette.routing import Route
 from astraeus_pipeline.errors import AstraeusError, DatabaseError
 from astraeus_pipeline.monitoring.exporter import WarehouseCollector
 from astraeus_pipeline.settings import Settings
-from astraeus_pipeline.warehouse import embedded, operations
-from astraeus_pipeline.warehouse.engine import Database, open_database
+from astraeus_pipeline.warehouse import operations, refusals
+from astraeus_pipeline.warehouse.engine import standing_database
 
 
 def application(settings: Settings) -> Starlette:
@@ -79,18 +79,9 @@ def answered(check: Callable[[], object]) -> Response:
     except AstraeusError as error:
         return JSONResponse({"state": "not ready", "why": str(error)}, 503)
     except psycopg.Error as error:
-        return JSONResponse({"state": "not ready", "why": type(error).__name__}, 503)
+        why = f"PostgreSQL did not answer: {refusals.of(error).why}."
+        return JSONResponse({"state": "not ready", "why": why}, 503)
     return JSONResponse({"state": "ready"})
-
-
-def standing_database(settings: Settings) -> Database:
-    """Return the database without starting it. Raises: DatabaseError if it does not run."""
-    if settings.is_embedded and embedded.url(settings.home) is None:
-        raise DatabaseError(
-            "The embedded PostgreSQL does not run.",
-            hint="`astraeus up` or `astraeus db start` starts it.",
-        )
-    return open_database(settings)
 
 
 def check_ready(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import alert_outbox, alerts
 from astraeus_pipeline.warehouse.alerts import Raised
-from astraeus_pipeline.warehouse.engine import open_database
+from astraeus_pipeline.warehouse.engine import standing_database
 
 MART: Final = dg.AssetKey(["marts", "fct_threshold_breaches"])
 # Scores and forecasts follow a build without a mark of their own: look again this often.
@@ -33,7 +33,7 @@ def alerts_sensor() -> dg.SensorDefinition:
     )
     def alerts_(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         settings = Settings.from_env()
-        sender = Sender.from_settings(settings, open_database(settings))
+        sender = Sender.from_settings(settings, standing_database(settings))
         with sender.database.connect("app", autocommit=True) as conn:
             raised, cursor = look(conn, context.cursor, datetime.now(UTC))
         # Kept before anything is sent: the alerts stand, whatever becomes of this tick.

@@ -116,6 +116,5 @@ def _error(result: dg.ExecuteInProcessResult) -> str | None:
             described = failure.user_failure_data
             if described and described.description:
                 return described.description
-            if failure.error:
-                return (failure.error.cause or failure.error).message.strip()
+            return failures.words_of(failure.error)
     return "the run failed before its first step; see the Dagster UI"

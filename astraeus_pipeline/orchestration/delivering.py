@@ -27,9 +27,9 @@ from astraeus_pipeline.errors import (
 )
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.settings import Settings
-from astraeus_pipeline.warehouse import ledger
+from astraeus_pipeline.warehouse import ledger, refusals
 from astraeus_pipeline.warehouse.acceptances import Acceptance
-from astraeus_pipeline.warehouse.engine import Database, open_database
+from astraeus_pipeline.warehouse.engine import Database, standing_database
 from astraeus_pipeline.warehouse.landing import LandingStore, StoredPayload
 from astraeus_pipeline.warehouse.loader import LoadOptions, LoadResult, load
 
@@ -50,7 +50,7 @@ class Ingestion:
     def from_settings(cls, settings: Settings, run_id: str | None = None) -> Ingestion:
         """Open database and landing store as the settings say."""
         return cls(
-            open_database(settings),
+            standing_database(settings),
             LandingStore.from_settings(settings),
             KeyRing.from_settings(settings),
             datetime.now(UTC).date(),
@@ -92,7 +92,13 @@ def deliver(
     half way leaves the deliveries before it standing.
     """
     delivered = Delivered()
-    with ingestion.database.connect("loader", autocommit=True) as conn:
+    try:
+        with translated(account.slug, days):
+            opened = ingestion.database.connect("loader", autocommit=True)
+    except AstraeusError as error:
+        delivered.errors.append(error)
+        return delivered
+    with opened as conn:
         pages = provider.fetch(account, dataset, days, ingestion.landing)
         while True:
             fetched_at = datetime.now(UTC)
@@ -106,6 +112,8 @@ def deliver(
             if fetched is None:
                 return delivered
             _load_one(conn, ingestion, provider, fetched, fetched_at, delivered)
+            if conn.closed:  # cut off: each load after this one would fail for that alone
+                return delivered
 
 
 def reload(
@@ -150,14 +158,7 @@ def _load_one(
             seconds=round((datetime.now(UTC) - fetched_at).total_seconds(), 3),
         )
     except AstraeusError as error:
-        number = ledger.record_failure(
-            conn,
-            provider.key,
-            fetched,
-            str(error),
-            run_id=ingestion.run_id,
-            payload=payload,
-        )
+        number = _noted(conn, ingestion, provider, fetched, str(error), payload)
         _LOG.error("a delivery failed", **about, delivery_id=number, error=str(error))
         delivered.errors.append(error)
 
@@ -208,11 +209,37 @@ def _note_failure(
     error: AstraeusError,
 ) -> None:
     asked = Fetched(account.slug, dataset, days, "api", "not fetched", parts=())
-    number = ledger.record_failure(
-        conn, provider.key, asked, next_step(error), run_id=ingestion.run_id
-    )
+    number = _noted(conn, ingestion, provider, asked, next_step(error))
     about = _about(ingestion, provider, asked)
     _LOG.error("a fetch failed", **about, delivery_id=number, error=str(error))
+
+
+def _noted(
+    conn: psycopg.Connection,
+    ingestion: Ingestion,
+    provider: Provider,
+    fetched: Fetched,
+    words: str,
+    payload: StoredPayload | None = None,
+) -> int | None:
+    """Write a failure to the ledger, over a fresh connection where it was one's end.
+
+    Returns its number, None where the database takes nothing at all: the run still says it.
+    """
+
+    def note(over: psycopg.Connection) -> int:
+        run = ingestion.run_id
+        return ledger.record_failure(
+            over, provider.key, fetched, words, run_id=run, payload=payload
+        )
+
+    try:
+        if not conn.closed:
+            return note(conn)
+        with ingestion.database.connect("loader", autocommit=True) as fresh:
+            return note(fresh)
+    except (psycopg.Error, DatabaseError):
+        return None
 
 
 def next_step(error: AstraeusError) -> str:
@@ -234,24 +261,24 @@ _UNFORESEEN: Final = (
 
 @contextmanager
 def translated(account_id: str, days: DayRange) -> Iterator[None]:
-    """Turn errors that are not ours into such, with account and days.
+    """Turn errors that are not ours into such, and say account and days in those of a store.
 
     A payload of a shape that no reader foresaw fails its own delivery, and is in the ledger.
     """
     about = f"account {account_id}, {days}"
     try:
         yield
-    except StoreError as error:
-        raise StoreError(f"Loading {about}: {error.message}", hint=error.hint) from error
+    except (StoreError, DatabaseError) as error:
+        raise type(error)(f"Loading {about}: {error.message}", hint=error.hint) from error
     except psycopg.Error as error:
-        reason = error.diag.message_primary or type(error).__name__
+        told = refusals.told(error, f"Loading {about}")
         raise DatabaseError(
-            f"Loading {about} failed in PostgreSQL: {reason}.",
-            hint="Nothing of this load stands; run it again when the database is well.",
+            told.message, hint=f"Nothing of this load stands. {told.hint}"
         ) from error
     except OSError as error:
+        why = error.strerror or "its files could not be read or written"
         raise DatabaseError(
-            f"Loading {about} failed: {error.strerror or error}.",
+            f"Loading {about} failed: {why}.",
             hint="Nothing of this load stands; check the landing store and its disk.",
         ) from error
     except _UNFORESEEN as error:

@@ -13,7 +13,7 @@ from astraeus_pipeline.orchestration import environment, run_events
 from astraeus_pipeline.orchestration.partitions import key_of
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import housekeeping
-from astraeus_pipeline.warehouse.engine import Database, open_database
+from astraeus_pipeline.warehouse.engine import Database, standing_database
 from astraeus_pipeline.warehouse.housekeeping import Done, Retention
 from astraeus_pipeline.warehouse.landing import LandingStore
 
@@ -121,7 +121,7 @@ def _keep_house(context: dg.OpExecutionContext) -> None:
     settings = Settings.from_env()
     done = keep_house(
         settings,
-        open_database(settings),
+        standing_database(settings),
         context.instance,
         "housekeeping (Dagster)",
         own_run=context.run_id,

@@ -13,7 +13,7 @@ from astraeus_pipeline.contracts import money
 from astraeus_pipeline.contracts.columns import Dataset, RawTable
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import AstraeusError, LoadError, NotObtainable
-from astraeus_pipeline.orchestration import checks, failures, recovery
+from astraeus_pipeline.orchestration import checks, delivering, failures, recovery
 from astraeus_pipeline.orchestration.delivering import Delivered, Ingestion, deliver
 from astraeus_pipeline.orchestration.partitions import account_days, key_of, ranges
 from astraeus_pipeline.orchestration.resources import IngestionResource
@@ -60,12 +60,16 @@ def raw_asset(provider: Provider, dataset: Dataset) -> dg.AssetsDefinition:
     )
     def ingest(context: dg.AssetExecutionContext, ingestion: IngestionResource) -> Iterator[Any]:
         asked = list(ranges(context.partition_keys))
-        opened = ingestion.open(context.run.run_id)
         delivered = Delivered()
+        with failures.in_words(f"Opening the database for {_spelt(asked)}"):
+            opened = ingestion.open(context.run.run_id)
         for account, days in asked:
             context.log.info(f"Fetching {dataset} of {account} for {days}")
             _deliver_range(opened, provider, account, dataset, days, delivered)
-        with opened.database.connect("loader", autocommit=True) as conn:
+        with (
+            failures.in_words(f"Checking what stands of {_spelt(asked)}", delivered.errors),
+            opened.database.connect("loader", autocommit=True) as conn,
+        ):
             shapes = provider.shapes(dataset)
             findings = list(checks.evaluate(conn, shapes, key, asked, delivered))
             metadata = _metadata(delivered, *checks.standing(conn, table, asked))
@@ -84,7 +88,8 @@ def _deliver_range(
 ) -> None:
     """Deliver a range in the provider's own steps; an unknown account is an error like others."""
     try:
-        account = ingestion.account(slug)
+        with delivering.translated(slug, days):
+            account = ingestion.account(slug)
         if dataset not in provider.datasets(account):
             raise NotObtainable(
                 f"Account {slug} takes no part in {dataset}.",
@@ -107,6 +112,10 @@ def _steps(days: DayRange, width: int) -> Iterator[DayRange]:
         last = min(first + timedelta(days=width - 1), days.last)
         yield DayRange(first, last)
         first = last + timedelta(days=1)
+
+
+def _spelt(asked: list[tuple[str, DayRange]]) -> str:
+    return "; ".join(f"account {account}, {days}" for account, days in asked)
 
 
 def _outcome(

@@ -14,7 +14,8 @@ from astraeus_pipeline.accounts.sealing import KeyRing
 from astraeus_pipeline.contracts.account import Account
 from astraeus_pipeline.orchestration.delivering import Ingestion
 from astraeus_pipeline.settings import Settings
-from astraeus_pipeline.warehouse.engine import Role, open_database
+from astraeus_pipeline.warehouse import refusals
+from astraeus_pipeline.warehouse.engine import Role, standing_database
 
 
 class IngestionResource(dg.ConfigurableResource[None]):
@@ -39,6 +40,12 @@ class IngestionResource(dg.ConfigurableResource[None]):
 
     @contextmanager
     def connection(self, role: Role) -> Iterator[psycopg.Connection]:
-        """Connect as a role, in autocommit."""
-        with open_database(Settings.from_env()).connect(role, autocommit=True) as conn:
-            yield conn
+        """Connect as a role, in autocommit.
+
+        Raises: DatabaseError, in words, also where PostgreSQL fails on the way.
+        """
+        try:
+            with standing_database(Settings.from_env()).connect(role, autocommit=True) as conn:
+                yield conn
+        except psycopg.Error as error:
+            raise refusals.told(error, "What this run asked") from error

@@ -13,7 +13,7 @@ from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.orchestration.summary_sending import Sender, Sent
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import summary_outbox
-from astraeus_pipeline.warehouse.engine import open_database
+from astraeus_pipeline.warehouse.engine import standing_database
 
 KEY: Final = dg.AssetKey(["summaries", "cost_summaries"])
 JOB: Final = "send_cost_summaries"
@@ -44,7 +44,7 @@ def summarising_asset() -> dg.AssetsDefinition:
     )
     def cost_summaries() -> dg.MaterializeResult[None]:
         settings = Settings.from_env()
-        sender = Sender.from_settings(settings, open_database(settings))
+        sender = Sender.from_settings(settings, standing_database(settings))
         return dg.MaterializeResult(metadata=metadata(sender.send_due(datetime.now(UTC))))
 
     return cost_summaries

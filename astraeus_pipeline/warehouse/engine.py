@@ -17,7 +17,7 @@ import sqlalchemy
 
 from astraeus_pipeline.errors import ConfigError, DatabaseError
 from astraeus_pipeline.settings import Settings
-from astraeus_pipeline.warehouse import embedded, tls
+from astraeus_pipeline.warehouse import embedded, refusals, tls
 
 # The reader sees the rows of the session that it names; the operator those of all, for commands
 # and checks.
@@ -79,10 +79,16 @@ class Database:
         return f"{url.host or 'local socket'}:{url.port or 5432}/{url.database}"
 
     def _unreachable(self, role: Role, error: psycopg.OperationalError) -> DatabaseError:
+        about, wrong_tls = (
+            f"PostgreSQL at {self.where} refused a connection as {role}",
+            tls.hint(str(error)),
+        )
+        if wrong_tls is None and (refusal := refusals.known(error)):
+            return DatabaseError(f"{about}: {refusal.why}.", hint=refusal.hint)
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else "no answer"
         return DatabaseError(
-            f"PostgreSQL at {self.where} refused a connection as {role}: {reason}",
-            hint=tls.hint(str(error))
+            f"{about}: {reason}",
+            hint=wrong_tls
             or "Run `astraeus doctor`; `astraeus db migrate` sets up roles and passwords.",
         )
 
@@ -102,6 +108,20 @@ def open_database(settings: Settings) -> Database:
     else:
         url = _external_url(settings.database_url.get_secret_value())
     return Database(url, url.password or _role_key(settings.home))
+
+
+def standing_database(settings: Settings) -> Database:
+    """Return the database that the settings name, and start none: for whoever only asks it.
+
+    An embedded server that somebody stopped stays stopped.
+    Raises: ConfigError as `open_database`, DatabaseError if the embedded server does not run.
+    """
+    if settings.is_embedded and embedded.url(settings.home) is None:
+        raise DatabaseError(
+            "The embedded PostgreSQL does not run.",
+            hint="`astraeus up` or `astraeus db start` starts it.",
+        )
+    return open_database(settings)
 
 
 def _external_url(text: str) -> sqlalchemy.URL:

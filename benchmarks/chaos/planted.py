@@ -71,7 +71,6 @@ def _with_a_message_twice(site: Site) -> list[str]:
 
 
 def _with_the_database_away(site: Site) -> list[str]:
-    site.look()  # whoever asks it first makes the app start a database that it lacks
     embedded.stop(site.home)
     away = site.look()
     assert site.database  # started again

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,11 +16,19 @@ import psutil
 import psycopg
 import pytest
 
-from astraeus_pipeline.cli import up
+from app.auth import store
+from app.auth.cookies import COOKIE
+from app.queries import execute
+from app.queries.compiler import Statement
+from app.records import connect
+from astraeus_pipeline.cli import process, up
+from astraeus_pipeline.errors import DatabaseError
+from astraeus_pipeline.orchestration.resources import IngestionResource
 from astraeus_pipeline.settings import Settings
 from astraeus_pipeline.warehouse import embedded
 from astraeus_pipeline.warehouse.engine import Database, open_database
 from astraeus_pipeline.warehouse.migrate import is_migrated, migrate
+from tests.app.gated import PAGE, browser, sign_in
 
 pytestmark = pytest.mark.integration
 
@@ -125,6 +134,82 @@ def test_migrating_twice_and_at_once_changes_nothing_more(home: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "ASTRAEUS_DATABASE_URL"}
     runs = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(2)]
     assert [run.wait() for run in runs] == [0, 0]
+
+
+def test_nothing_that_asks_starts_a_server_that_was_stopped(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(open_database(Settings(home=home, database_url=None)))
+    monkeypatch.setenv("ASTRAEUS_HOME", str(home))
+    monkeypatch.delenv("ASTRAEUS_DATABASE_URL", raising=False)
+    _forget()
+    visitor = browser(**{COOKIE: "a session"})
+    try:
+        for _ in range(2):  # before the app has ever asked, and after it has
+            embedded.stop(home)
+            for path in ("/costs", "/health/ready", "/signin", "/oidc/start"):
+                answer = visitor.get(path, headers=PAGE)
+                assert (answer.status_code, "does not run" in answer.text) == (503, True), path
+            answer = sign_in(browser(), "somebody@example.org", "a password")
+            assert (answer.status_code, "does not run" in answer.text) == (503, True)
+            for ask in (_as_reader, _as_app, _as_a_run, _as_a_process):
+                with pytest.raises(DatabaseError, match="does not run"):
+                    ask()
+            assert not embedded.status(home).is_running
+            embedded.start(home)
+            assert visitor.get("/costs", headers=PAGE).status_code == 303
+            for ask in (_as_reader, _as_app, _as_a_run):
+                ask()
+    finally:
+        _forget()
+
+
+def test_the_app_finds_a_server_that_was_started_behind_another_port(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(open_database(Settings(home=home, database_url=None)))
+    monkeypatch.setenv("ASTRAEUS_HOME", str(home))
+    monkeypatch.delenv("ASTRAEUS_DATABASE_URL", raising=False)
+    _forget()
+    visitor = browser(**{COOKIE: "a session"})
+    try:
+        for ask in (_as_reader, _as_app, lambda: visitor.get("/costs", headers=PAGE)):
+            ask()
+        embedded.stop(home)
+        with socket.create_server(("127.0.0.1", embedded.status(home).port or 0)):
+            embedded.start(home)
+        with pytest.raises(DatabaseError, match="did not answer"):
+            _as_reader()
+        assert visitor.get("/costs", headers=PAGE).status_code == 503
+        for ask in (_as_reader, _as_app):
+            ask()
+        assert visitor.get("/costs", headers=PAGE).status_code == 303
+    finally:
+        _forget()
+
+
+def _as_reader() -> None:
+    execute.run(Statement("select 1 as one", ()))
+
+
+def _as_app() -> None:
+    with connect.as_app() as conn:
+        conn.execute("select 1")
+
+
+def _as_a_run() -> None:
+    with IngestionResource().connection("loader") as conn:
+        conn.execute("select 1")
+
+
+def _as_a_process() -> None:
+    process.prepare(Settings.from_env())
+
+
+def _forget() -> None:
+    store.forget()
+    execute.forget_engine()
+    connect._database.cache_clear()
 
 
 def test_each_role_logs_in_and_stays_within_its_limits(database: Database) -> None:
