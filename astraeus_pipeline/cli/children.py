@@ -23,7 +23,8 @@ from astraeus_pipeline.errors import AstraeusError
 from astraeus_pipeline.probe import answers
 
 HEALTH_SECONDS: Final = 120
-_END_SECONDS: Final = 20
+# For a code server that interrupts its runs; units and containers give it twice as long.
+END_SECONDS: Final = 30
 _MAX_RESTARTS: Final = 3
 # A child that ran this long was well; earlier falls are forgotten.
 _WELL_SECONDS: Final = 600
@@ -83,10 +84,13 @@ class Supervisor:
             time.sleep(1)
 
     def end(self) -> None:
-        """End every child, in reverse order of their start, and leave none behind."""
+        """End every child, in reverse order of their start, and leave none behind.
+
+        Each is told itself and ends what it has started in its own way; what is left then goes.
+        """
         for child in reversed(self.children):
-            _signal_group(child.process.pid, signal.SIGINT)
-        deadline = time.monotonic() + _END_SECONDS
+            child.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + END_SECONDS
         for child in self.children:
             with suppress(subprocess.TimeoutExpired):
                 child.process.wait(max(0.1, deadline - time.monotonic()))
@@ -202,12 +206,19 @@ def read_state(path: Path) -> tuple[dict[str, Mark], dict[str, str]]:
 def end_marked(marks: Mapping[str, Mark]) -> None:
     """End processes that an earlier supervisor left behind, their groups with them."""
     alive = [mark for mark in marks.values() if mark.is_alive()]
-    for kind in (signal.SIGINT, signal.SIGKILL):
-        for mark in alive:
-            _signal_group(mark.pid, kind)
-        deadline = time.monotonic() + _END_SECONDS
-        while any(mark.is_alive() for mark in alive) and time.monotonic() < deadline:
-            time.sleep(0.1)
+    for mark in alive:
+        with suppress(ProcessLookupError):
+            os.kill(mark.pid, signal.SIGTERM)
+    _await_end(alive)
+    for mark in alive:
+        _signal_group(mark.pid, signal.SIGKILL)
+    _await_end(alive)
+
+
+def _await_end(marks: Sequence[Mark]) -> None:
+    deadline = time.monotonic() + END_SECONDS
+    while any(mark.is_alive() for mark in marks) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _signal_group(pid: int, kind: signal.Signals) -> None:

@@ -15,7 +15,7 @@ APP_FILE: Final = PROJECT_ROOT / "app" / "asgi.py"
 def code_server(host: str, port: int) -> list[str]:
     """Return Dagster's code server: our definitions, and the runs that it starts."""
     return [
-        *(sys.executable, "-m", "dagster", "code-server", "start"),
+        *(sys.executable, "-m", "astraeus_pipeline.orchestration.code_server", "start"),
         *("-h", host, "-p", str(port), "-m", "astraeus_pipeline.definitions"),
     ]
 

@@ -245,7 +245,7 @@ def _end_supervisor(mark: Mark) -> None:
     import os
 
     os.kill(mark.pid, signal.SIGTERM)
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + children.END_SECONDS + 10
     while mark.is_alive() and time.monotonic() < deadline:
         time.sleep(0.1)
     if mark.is_alive():  # or else it would start again what is ended after it

@@ -43,6 +43,8 @@ def child_environment(settings: Settings, database: Database) -> dict[str, str]:
         # psycopg2 spelled out: Dagster's notifications do not work over psycopg 3.
         "DAGSTER_PG_URL": dagster.render_as_string(hide_password=False),
         "DAGSTER_EVENT_BATCH_SIZE": "500",
+        # Seconds for questions that are being answered when a code server ends; else a minute.
+        "DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD": "5",
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

@@ -18,9 +18,9 @@ from astraeus_pipeline.probe import answers
 from astraeus_pipeline.warehouse.engine import Database
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
-# A code server waits for a run that the daemon may just have started.
-# Units and containers wait for it, too.
-END_SECONDS = 100
+# Units and containers give each a minute; a run that the daemon may just have started is
+# interrupted.
+END_SECONDS = 40
 
 
 @pytest.fixture

@@ -8,18 +8,22 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
-from astraeus_pipeline.cli.children import Mark, read_state
+from astraeus_pipeline.cli.children import END_SECONDS, Mark, read_state
 from astraeus_pipeline.settings import PROJECT_ROOT
 from astraeus_pipeline.warehouse.engine import Database
-from tests.fixtures.estate import add_focus_account, installed
+from benchmarks.cluster import LAUNCH
+from tests.fixtures.estate import add_focus_account, installed, write_month
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(400)]
+DAY = datetime.now(UTC).date().replace(day=1) - timedelta(days=1)
 PROGRAMS = {"supervisor", "code", "dagster", "daemon", "app", "monitor"}
 
 
@@ -50,10 +54,10 @@ def answers(address: str) -> bool:
         return False
 
 
-def ask_dagster(address: str, query: str) -> Any:
+def ask_dagster(address: str, query: str, **variables: Any) -> Any:
     request = urllib.request.Request(
         f"{address}/graphql",
-        json.dumps({"query": query}).encode(),
+        json.dumps({"query": query, "variables": variables}).encode(),
         {"content-type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
@@ -63,12 +67,13 @@ def ask_dagster(address: str, query: str) -> Any:
 @pytest.fixture
 def home(database: Database, tmp_path: Path) -> Iterator[Path]:
     with installed(database, tmp_path) as settings:
+        write_month(tmp_path / "bills" / f"{DAY:%Y-%m}.csv", {DAY: ["1.25"]})
         add_focus_account(database, settings, "acme", tmp_path / "bills")
         yield tmp_path
         astraeus("stop")
 
 
-def test_everything_comes_up_heals_and_ends(home: Path) -> None:
+def test_everything_comes_up_heals_and_ends(home: Path, database: Database) -> None:
     addresses = json.loads(astraeus("up", "--detach", "--json"))
     marks = _marks(home)
     assert set(marks) == PROGRAMS
@@ -95,9 +100,43 @@ def test_everything_comes_up_heals_and_ends(home: Path) -> None:
     wait_until(lambda: answers(f"{addresses['app']}/_stcore/health"), 120, "the app answers again")
 
     running = _marks(home)
-    astraeus("stop")
+    processes = [each for mark in running.values() for each in _tree(mark)]
+    with database.connect("admin", autocommit=True) as conn, conn.transaction():
+        # A load that would not end by itself: it waits for its account's lock.
+        conn.execute("select pg_advisory_xact_lock(hashtextextended('load:acme:costs', 0))")
+        asked = {
+            "assetSelection": [{"path": ["raw", "focus_costs"]}],
+            "partitionNames": [f"acme|{DAY}"],
+        }
+        ask_dagster(addresses["dagster"], LAUNCH, params=asked)
+        wait_until(lambda: _is_waiting(conn), 120, "the run is in its load")
+        began = time.monotonic()
+        astraeus("stop")
+        took = time.monotonic() - began
+    assert took < END_SECONDS, took  # by itself: nothing had to be killed
     assert not [name for name, mark in running.items() if mark.is_alive()]
+    assert not [each for each in processes if each.is_alive()]
     assert not (home / "run" / "up.json").exists()
+    with database.connect("dagster", autocommit=True) as conn:
+        [(status,)] = conn.execute("select status from dagster.runs").fetchall()
+        reasons = conn.execute(
+            "select value from dagster.run_tags where key = 'dagster/failure_reason'"
+        ).fetchall()
+    # Dagster starts such a run once more, by itself.
+    assert (status, reasons) == ("FAILURE", [("UNEXPECTED_TERMINATION",)])
+
+
+def _tree(mark: Mark) -> list[Mark]:
+    return [Mark.of(each.pid) for each in psutil.Process(mark.pid).children(recursive=True)]
+
+
+def _is_waiting(conn: psycopg.Connection) -> bool:
+    row = conn.execute(
+        # Not pg_stat_activity, which stands still within a transaction.
+        "select count(*) from pg_locks join pg_database as here on here.oid = database"
+        " where not granted and locktype = 'advisory' and datname = current_database()"
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _marks(home: Path) -> dict[str, Mark]:
