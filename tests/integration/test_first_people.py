@@ -34,6 +34,24 @@ def test_the_first_administrator_gets_links_until_they_have_a_password(
         assert sign_in_links.first_admin(database, BASE) is None
 
 
+def test_an_administrator_who_was_added_keeps_their_link_and_is_named(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with installed(database, tmp_path), database.connect("app", autocommit=True) as conn:
+        sign_in_links.first_admin(database, BASE)  # a start before anybody was added
+        users.add(conn, "ann@example.org", "Ann", "admin", actor="x")
+        given = sessions.new_link(conn, "ann@example.org", actor="x")
+        sign_in_links.print_first(database, BASE)
+        said = " ".join(capsys.readouterr().out.split())
+        assert "/signin/link" not in said and "astraeus user link ann@example.org" in said
+        assert sessions.owner_of_link(conn, given) == "ann@example.org"
+        users.set_password_hash(
+            conn, "ann@example.org", passwords.hashed("quiet river stone"), actor="x"
+        )
+        sign_in_links.print_first(database, BASE)
+        assert capsys.readouterr().out == ""
+
+
 def test_the_demos_people_cover_every_role_and_no_password_is_kept(
     database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
