@@ -118,7 +118,12 @@ class Settings(FromEnvironment):
     )
     dagster_url: str | None = Field(
         default=None,
-        description="Dagster's web server: links to runs lead there, the app asks it for days",
+        description="Dagster's web server, as the app reaches it to ask for days",
+    )
+    dagster_public_url: str | None = Field(
+        default=None,
+        description="Where browsers reach it: links to runs lead there. As ASTRAEUS_DAGSTER_URL if"
+        " left out; pages have no links where it is empty",
     )
 
     executor: Literal["in_process", "celery"] = Field(
@@ -147,6 +152,13 @@ class Settings(FromEnvironment):
     def is_embedded(self) -> bool:
         """Whether the database is the one from the wheel."""
         return self.database_url is None
+
+    @property
+    def dagster_pages(self) -> str | None:
+        """Where links to runs lead, None where there are to be none."""
+        told = self.dagster_public_url
+        url = self.dagster_url if told is None else told
+        return url.rstrip("/") if url else None
 
     @property
     def landing_root(self) -> str:

@@ -171,7 +171,13 @@ def _troubles(rows: Sequence[dict[str, Any]]) -> None:
             f":{color}-badge[{label}] **{row['dataset'].capitalize()}, {_days(row)}**:"
             f" {formats.escaped(row['reason'] or 'no reason was given')}"
         )
-        st.caption(what_next(row) + (f" [The run in Dagster]({page})" if page else ""))
+        run = f" [The run in Dagster]({page})" if page else _named(row["dagster_run_id"])
+        st.caption(what_next(row) + run)
+
+
+def _named(run: str | None) -> str:
+    """Name a run that no link leads to."""
+    return f" Dagster's run: {run}" if run else ""
 
 
 def _residuals(rows: Sequence[dict[str, Any]]) -> None:

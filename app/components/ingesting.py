@@ -66,6 +66,8 @@ def _watch(backfill: str) -> None:
     for run in now.runs[:3]:
         if page := dagster.run_page(run):
             st.link_button("The run in Dagster", page, icon=":material/open_in_new:")
+        else:
+            st.caption(f"Dagster's run: {run}")
 
 
 def _forget() -> None:

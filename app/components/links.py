@@ -98,9 +98,9 @@ def trace(
 
 
 def dagster_run(run: str) -> str | None:
-    """Return the address of a run in Dagster; None where nobody said where Dagster is."""
-    base = Settings.from_env().dagster_url
-    return None if base is None else f"{base.rstrip('/')}/runs/{run}"
+    """Return the address of a run in Dagster; None where no browser reaches it."""
+    base = Settings.from_env().dagster_pages
+    return None if base is None else f"{base}/runs/{run}"
 
 
 def standing() -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ The app starts no runs itself: Dagster's daemon does, in its own pools and with 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,6 +52,7 @@ query Progress($id: String!) {
   }
 }
 """
+_CLASS: Final = re.compile(r"^(\w+\.)+\w+:\s*")
 # As Dagster spells them.
 _UNDER_WAY: Final = frozenset({"REQUESTED", "CANCELING", "FAILING"})
 
@@ -89,8 +91,8 @@ def address() -> str | None:
 
 
 def run_page(run_id: str | None) -> str | None:
-    """Return the page of a run, None where there is no run or no known Dagster."""
-    base = address()
+    """Return the page of a run, None where there is no run or no browser reaches Dagster."""
+    base = Settings.from_env().dagster_pages
     return f"{base}/runs/{run_id}" if base and run_id else None
 
 
@@ -162,4 +164,6 @@ def _ask(query: str, variables: dict[str, Any]) -> dict[str, Any]:
 
 
 def _said(answer: dict[str, Any]) -> str:
-    return str(answer.get("message") or answer["__typename"]).strip().rstrip(".")[:300]
+    """Return the first line of what Dagster says, without the class that it puts in front."""
+    first = str(answer.get("message") or answer["__typename"]).strip().partition("\n")[0]
+    return _CLASS.sub("", first).rstrip(".")[:300]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from app.assistant.settings import AssistantSettings
 from app.auth.settings import AuthSettings
 from app.health import HEALTH
 from app.settings import AppSettings
+from astraeus_pipeline import worker_probe
 from astraeus_pipeline.accounts.sealing import KeyRing
 from astraeus_pipeline.cli import app as cli
 from astraeus_pipeline.monitoring import server
@@ -107,7 +109,7 @@ def test_probes_ask_ports_and_paths_that_are_served(
         "code": {""},
     }
     for name, service in ours.items():
-        if "healthcheck" not in service:
+        if name in ("migrate", "worker"):
             continue
         *program, address = service["healthcheck"]["test"]
         assert program == ["CMD", "python", "-m", "astraeus_pipeline.probe"]
@@ -120,10 +122,13 @@ def test_probes_ask_ports_and_paths_that_are_served(
         assert options[name]["code_server"] == f"code:{ports['code']}"
     exposed = re.search(r"^EXPOSE (.*)$", CONTAINERFILE, re.M)
     assert exposed and {int(each) for each in exposed[1].split()} == set(ports.values())
-    assert {name for name, each in ours.items() if "healthcheck" not in each} == {
-        "migrate",
-        "worker",
-    }
+    assert {name for name, each in ours.items() if "healthcheck" not in each} == {"migrate"}
+    # tests/integration/test_celery.py asks it; it is the worker's own name where none is given.
+    assert ours["worker"]["healthcheck"]["test"] == ["CMD", "python", "-m", worker_probe.__name__]
+    assert (
+        options["worker"]["name"]
+        == inspect.signature(worker_probe.answers).parameters["name"].default
+    )
 
 
 def test_only_the_apps_port_is_published_and_only_here(compose: dict[str, Any]) -> None:
@@ -272,7 +277,8 @@ def test_units_and_containers_run_the_same_processes(ours: dict[str, dict[str, A
 
 def test_units_name_settings_that_exist() -> None:
     common = (SYSTEMD / "astraeus-.service.d" / "10-common.conf").read_text()
-    assert set(re.findall(r"\b(ASTRAEUS_\w+)=", common)) <= KNOWN
+    for text in (common, *(unit.read_text() for unit in units())):
+        assert set(re.findall(r"\b(ASTRAEUS_\w+)=", text)) <= KNOWN
     assert "LoadCredential=astraeus:" in common  # a folder's file x is the credential astraeus_x
 
 

@@ -18,7 +18,9 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+from pydantic import SecretStr
 
+from astraeus_pipeline import worker_probe
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.orchestration import celery_steps, sensors
 from astraeus_pipeline.orchestration.partitions import ACCOUNT_TAG, range_tags
@@ -94,6 +96,7 @@ def test_a_killed_workers_step_is_done_by_another(
     sensors.sync_accounts(instance, PROVIDERS, {"focus": ["east"]})
     inspect = celery_steps.worker_app(settings).control.inspect(timeout=0.5)
     until(lambda: len(inspect.ping() or ()) == 2, "the workers")
+    assert worker_probe.answers(settings, "first")
     with (
         ThreadPoolExecutor(1) as pool,
         database.connect("loader") as other,
@@ -104,10 +107,15 @@ def test_a_killed_workers_step_is_done_by_another(
         until(lambda: _is_waiting(database), "the load")
         [at_work] = [name for name, steps in (inspect.active() or {}).items() if steps]
         victim = workers[at_work.partition("@")[0]]
+        assert worker_probe.answers(settings, at_work.partition("@")[0])  # in the midst of a step
         os.killpg(victim.pid, signal.SIGKILL)
         other.rollback()
         result = run.result(60)
     assert result.success
+    assert not worker_probe.answers(settings, at_work.partition("@")[0])
+    assert not worker_probe.answers(
+        settings.model_copy(update={"celery_broker": SecretStr("redis://127.0.0.1:1/0")})
+    )
     [begun] = [  # of those that came back to the run
         event.engine_event_data.metadata["Celery worker"].value
         for event in result.all_events
