@@ -25,7 +25,7 @@ from astraeus_pipeline.warehouse.engine import Database
 from astraeus_pipeline.warehouse.loader import LoadOptions, load
 from tests.fixtures.charges import batch, charge, fetched, payload
 from tests.fixtures.dbt import TODAY, Warehouse, warehouse
-from tests.fixtures.parsed import parsed_for, run_dbt
+from tests.fixtures.parsed import own_parse, run_dbt
 
 pytestmark = pytest.mark.integration
 
@@ -163,8 +163,8 @@ def test_another_macro_is_another_logic(marts: Warehouse, tmp_path: Path) -> Non
         result = run_dbt(project, tmp_path, ["compile", "--inline", asked])
         return [each.strip() for each in result.results[0].node.compiled_code.split(",")]
 
-    charges, deliveries = logic(parsed_for(marts.database))
-    other = parsed_for(marts.database)
+    charges, deliveries = logic(own_parse(marts.database))
+    other = own_parse(marts.database)
     macro = other.macros["macro.astraeus.service_category"]
     before, end, after = macro.macro_sql.rpartition("{%- endmacro")
     macro.macro_sql = f"{before}{{# something else #}}{end}{after}"

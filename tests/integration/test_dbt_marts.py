@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dbt.contracts.graph.manifest import Manifest
 
 from astraeus_pipeline.conformance.export import (
     export_charges,
@@ -45,7 +44,6 @@ class Warehouse:
 
     database: Database
     home: Path
-    project: Manifest
     deliveries: int = 0
 
     def deliver(
@@ -69,7 +67,9 @@ class Warehouse:
     def dbt(self, *words: str) -> dict[str, str]:
         """Run dbt and return the status of each node by name."""
         target = self.home / "target"
-        results = run_dbt(self.project, target, [*words, "--vars", f"{{today: '{TODAY}'}}"])
+        results = run_dbt(
+            parsed_for(self.database), target, [*words, "--vars", f"{{today: '{TODAY}'}}"]
+        )
         return {each.node.name: str(each.status) for each in results}
 
     def build(self) -> None:
@@ -121,7 +121,7 @@ def warehouse(
     home = tmp_path_factory.mktemp("home")
     with installed(module_database, home) as settings:
         add_focus_account(module_database, settings, "acme", home / "acme")
-        made = Warehouse(module_database, home, parsed_for(module_database))
+        made = Warehouse(module_database, home)
         made.deliver([focus(FIRST, "1.10"), focus(SECOND, "2.20"), focus(THIRD, "3.30")])
         made.deliver(_aws_rows(), table=AWS_COSTS, account="cloud", controls=_controls())
         made.deliver(_odd_rows(), account="odd")
