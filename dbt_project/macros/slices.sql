@@ -258,9 +258,13 @@
     cross join (values ('day'), ('week'), ('month')) as grains (grain)
 {% endmacro %}
 
-{# The days that the periods of a CTE hold. #}
+{# The days of each period of a CTE: what is summed by day is joined to its periods by account and day. #}
 {% macro days_of_periods(periods) %}
-    select distinct periods.account_id, every_day::date as usage_date
+    select
+        periods.account_id,
+        periods.grain,
+        periods.period_start,
+        every_day::date as usage_date
     from {{ periods }} as periods
     cross join
         lateral

@@ -11,12 +11,8 @@ months as materialized (
     from ({{ days_just_built('fct_monthly_costs') }}) as just_built
 ),
 
-days_of_months as (
-    {{ days_of_periods('months') }}
-),
-
 daily as (
-    {{ rows_of_days(ref('fct_daily_costs'), 'days_of_months') }}
+    {{ rows_of_days(ref('fct_daily_costs'), '(' ~ days_of_periods('months') ~ ')') }}
 ),
 
 expected as (

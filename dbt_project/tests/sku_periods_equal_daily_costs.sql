@@ -7,12 +7,12 @@ periods as materialized (
     {{ periods_just_built('fct_sku_costs') }}
 ),
 
-days_of_periods as (
+days_of_periods as materialized (
     {{ days_of_periods('periods') }}
 ),
 
 daily as (
-    {{ rows_of_days(ref('fct_daily_sku_costs'), 'days_of_periods') }}
+    {{ rows_of_days(ref('fct_daily_sku_costs'), '(select distinct account_id, usage_date from days_of_periods)') }}
 ),
 
 sums_of_days as (
@@ -57,13 +57,9 @@ expected as (
         sum(sums_of_days.contracted_cost) as contracted_cost,
         sum(sums_of_days.effective_cost) as effective_cost,
         sum(sums_of_days.billed_cost) as billed_cost
-    from sums_of_days
-    cross join (values ('day'), ('week'), ('month')) as grains (grain)
-    inner join periods
-        on
-            periods.account_id = sums_of_days.account_id
-            and periods.grain = grains.grain
-            and periods.period_start = date_trunc(grains.grain, sums_of_days.usage_date)::date
+    from days_of_periods as periods
+    inner join sums_of_days
+        on sums_of_days.account_id = periods.account_id and sums_of_days.usage_date = periods.usage_date
     group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 ),
 

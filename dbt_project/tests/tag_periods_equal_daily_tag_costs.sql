@@ -7,13 +7,13 @@ periods as materialized (
     {{ periods_just_built('int_tag_costs') }}
 ),
 
--- of all accounts: the costs of a day have no account, only their sets of attributes have
-dates as (
-    select distinct days.usage_date from ({{ days_of_periods('periods') }}) as days
+days_of_periods as materialized (
+    {{ days_of_periods('periods') }}
 ),
 
+-- of all accounts: the costs of a day have no account, only their sets of attributes have
 daily as (
-    {{ rows_of_dates(ref('fct_daily_tag_costs'), 'dates') }}
+    {{ rows_of_dates(ref('fct_daily_tag_costs'), '(select distinct usage_date from days_of_periods)') }}
 ),
 
 expected as (
@@ -27,13 +27,8 @@ expected as (
         sum(daily.contracted_cost) as contracted_cost,
         sum(daily.effective_cost) as effective_cost,
         sum(daily.billed_cost) as billed_cost
-    from daily
-    cross join (values ('day'), ('week'), ('month')) as grains (grain)
-    inner join periods
-        on
-            periods.account_id = daily.account_id
-            and periods.grain = grains.grain
-            and periods.period_start = date_trunc(grains.grain, daily.usage_date)::date
+    from days_of_periods as periods
+    inner join daily on daily.account_id = periods.account_id and daily.usage_date = periods.usage_date
     group by 1, 2, 3, 4, 5
 ),
 

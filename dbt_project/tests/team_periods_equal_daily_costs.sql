@@ -7,12 +7,12 @@ periods as materialized (
     {{ periods_just_built('fct_team_costs') }}
 ),
 
-days_of_periods as (
+days_of_periods as materialized (
     {{ days_of_periods('periods') }}
 ),
 
 daily as (
-    {{ rows_of_days(ref('fct_daily_team_costs'), 'days_of_periods') }}
+    {{ rows_of_days(ref('fct_daily_team_costs'), '(select distinct account_id, usage_date from days_of_periods)') }}
 ),
 
 expected as (
@@ -29,13 +29,8 @@ expected as (
         sum(daily.contracted_cost) as contracted_cost,
         sum(daily.effective_cost) as effective_cost,
         sum(daily.billed_cost) as billed_cost
-    from daily
-    cross join (values ('day'), ('week'), ('month')) as grains (grain)
-    inner join periods
-        on
-            periods.account_id = daily.account_id
-            and periods.grain = grains.grain
-            and periods.period_start = date_trunc(grains.grain, daily.usage_date)::date
+    from days_of_periods as periods
+    inner join daily on daily.account_id = periods.account_id and daily.usage_date = periods.usage_date
     group by 1, 2, 3, 4, 5, 6, 7, 8
 ),
 
