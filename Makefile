@@ -50,9 +50,10 @@ test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Those of them that start the whole product, and the pages in a real browser (Debian's Chromium).
-# Parsers on bad input for longer: FUZZ is the number of examples of each.
+# Bad input for longer: FUZZ is the number of examples of each test. The first failure ends it, so
+# that it is told even where somebody has no time for all of them.
 fuzz: setup
-	ASTRAEUS_FUZZ_EXAMPLES=$(or $(FUZZ),500) $(BIN)/python -m pytest -n 0 tests/unit/test_fuzzed_parsers.py tests/unit/test_fuzzed_providers.py tests/app/test_bad_input.py tests/app/test_bad_requests.py tests/app/test_mcp_arguments.py
+	ASTRAEUS_FUZZ_EXAMPLES=$(or $(FUZZ),500) $(BIN)/python -m pytest -n 0 -x tests/unit/test_fuzzed_parsers.py tests/unit/test_fuzzed_providers.py tests/unit/test_fuzzed_exports.py tests/app/test_bad_input.py tests/app/test_bad_requests.py tests/app/test_mcp_arguments.py
 
 test-e2e: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e

@@ -91,7 +91,7 @@ def parse(file: StoredFile, text: bytes, listing: Iterable[StoredFile]) -> Manif
 def read(file: StoredFile, text: bytes) -> tuple[Any, list[Entry]]:
     """Return a manifest's document, and what it says of each of its files.
 
-    Raises: PayloadError if it is none of the known kinds.
+    Raises: PayloadError if it is none of the known kinds, or names less files than it announces.
     """
     try:
         document = json.loads(text, parse_float=Decimal)
@@ -108,21 +108,31 @@ def read(file: StoredFile, text: bytes) -> tuple[Any, list[Entry]]:
 
 def _entries(document: Any) -> Iterator[tuple[str, int | None, int | None]]:
     if "dataFiles" in document:
-        yield from ((str(name), None, None) for name in document["dataFiles"])
+        yield from ((name, None, None) for name in _list(document["dataFiles"]))
     elif "reportKeys" in document:
-        yield from ((str(name), None, None) for name in document["reportKeys"])
+        yield from ((name, None, None) for name in _list(document["reportKeys"]))
     elif "blobs" in document:
-        for blob in document["blobs"]:
+        announced, blobs = _number(document.get("blobCount")), _list(document["blobs"])
+        if announced is not None and announced != len(blobs):
+            raise ValueError(f"it announces {announced} files and names {len(blobs)}")
+        for blob in blobs:
             yield (
                 blob["blobName"],
                 _number(blob.get("byteCount")),
                 _number(blob.get("dataRowCount")),
             )
     else:
-        for each in document["files"]:
+        for each in _list(document["files"]):
             entry = {"path": each} if isinstance(each, str) else each
             name = entry.get("path") or entry["name"]
             yield name, _number(entry.get("bytes")), _number(entry.get("rows"))
+
+
+def _list(value: Any) -> list[Any]:
+    """Return a list. Raises: TypeError for a text or an object, which Python goes through, too."""
+    if not isinstance(value, list):
+        raise TypeError(f"{str(value)[:80]!r} is no list")
+    return value
 
 
 def _totals(document: Any, file: StoredFile) -> Iterator[Total]:

@@ -80,6 +80,7 @@ def fuzzed(examples: int) -> Any:
         deadline=None,
         derandomize=not EXAMPLES,
         database=None,
+        report_multiple_bugs=False,  # else twice as many examples pass before the first is told
         # A page takes a second: what fails is told as it was found, without a hunt for the least.
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
