@@ -49,9 +49,8 @@ def keep_house(
         with database.connect("app", autocommit=True) as conn:
             done += housekeeping.clear_rows(conn, retention, is_dry=is_dry)
             standing = housekeeping.standing_days(conn)
-            store = LandingStore.from_settings(settings)
-            done += housekeeping.clear_line_items(conn, store, retention, is_dry=is_dry)
             if is_dry or not _is_loading(instance, own_run):
+                store = LandingStore.from_settings(settings)
                 payloads = housekeeping.clear_payloads(conn, store, retention, is_dry=is_dry)
                 done += [payloads] if payloads else []
         if retention.run_days is not None:
@@ -60,7 +59,14 @@ def keep_house(
             with database.connect("loader", autocommit=True) as conn:
                 housekeeping.make_months(conn, datetime.now(UTC).date())
             housekeeping.tune_hot_tables(database)
-            housekeeping.note(database, actor, done)
+        try:
+            # The one that always asks the store, so the last: it may be away.
+            with database.connect("app", autocommit=True) as conn:
+                store = LandingStore.from_settings(settings)
+                done += housekeeping.clear_line_items(conn, store, retention, is_dry=is_dry)
+        finally:
+            if not is_dry:
+                housekeeping.note(database, actor, done)
     return done
 
 

@@ -123,7 +123,7 @@ def _refused(root: str, how: str) -> ConfigError:
     return ConfigError(
         f"The landing store {root} {how}.",
         hint="Check ASTRAEUS_LANDING_URL, ASTRAEUS_LANDING_OPTIONS and the rights of this machine"
-        " (read, write, list, delete below incoming/).",
+        " (read, write, list, delete below incoming/ and line-items/).",
     )
 
 

@@ -10,9 +10,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from astraeus_pipeline.contracts.account import Account
+from astraeus_pipeline.contracts.azure import AZURE_COSTS_EXPORT
 from astraeus_pipeline.contracts.days import DayRange
 from astraeus_pipeline.errors import (
     AuthError,
@@ -27,6 +29,8 @@ from astraeus_pipeline.sandbox.azure import SECRET, AzureServer, Failure, Faults
 from astraeus_pipeline.sandbox.azure_exports import Generation, Kind, write_run
 from astraeus_pipeline.sandbox.azure_lines import Line
 from astraeus_pipeline.warehouse.landing import LandingStore
+from astraeus_pipeline.warehouse.line_items import Standing, write_line_items
+from astraeus_pipeline.warehouse.survey import Survey
 from tests.fixtures import azure
 from tests.fixtures.azure import MACHINE, ORDER, SUBSCRIPTION, TODAY, account, line, rows, serving
 from tests.fixtures.faults import Fault, case, covers, not_applicable
@@ -148,6 +152,35 @@ def test_actual_and_amortized_are_one_bill_in_every_generation(
     assert {row["actual_cost"] for row in covered} == {Decimal(0)}
     assert {row["amortized_cost"] for row in covered} == {Decimal("9.25")}
     assert {row["meter_category"] for row in found} == {"Storage", "Virtual Machines"}
+
+
+def test_the_pair_is_written_as_line_items_from_what_was_stored(
+    server: AzureServer, landing: LandingStore
+) -> None:
+    for kind in ("actual", "amortized"):
+        export(server, kind)
+    [fetched] = AZURE.fetch(both(server), "costs", DAYS, landing)
+    survey = Survey(AZURE_COSTS_EXPORT)
+    for batch in AZURE.rows(fetched, landing):
+        survey.add(batch)
+    standing = Standing(
+        delivery_id=7,
+        account_id=fetched.account_id,
+        provider="azure",
+        raw_table=AZURE_COSTS_EXPORT.name,
+        payload_uri=landing.put_manifest(fetched).uri,
+        finished_at=SUBMITTED,
+        slices={each: facts.digest for each, facts in survey.slices.items()},
+    )
+    write_line_items(
+        landing,
+        standing,
+        lambda each: AZURE.rows(landing.read_manifest(each.payload_uri), landing),
+    )
+    with landing.objects.open(standing.file) as handle:
+        written = pq.read_table(handle).to_pylist()
+    assert (total(written, "actual_cost"), total(written, "amortized_cost")) == (BILLED, EFFECTIVE)
+    assert len(written) == sum(facts.rows for facts in survey.slices.values())
 
 
 def test_focus_keeps_azures_own_columns(server: AzureServer, landing: LandingStore) -> None:

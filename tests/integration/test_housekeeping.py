@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from astraeus_pipeline.accounts import key_backup, sealing, store
 from astraeus_pipeline.cli import app
 from astraeus_pipeline.contracts.days import DayRange
-from astraeus_pipeline.errors import ConfigError
+from astraeus_pipeline.errors import ConfigError, StoreError
 from astraeus_pipeline.orchestration import run_events
 from astraeus_pipeline.orchestration.housekeeping import keep_house, prune_runs
 from astraeus_pipeline.orchestration.partitions import DAYS, key_of, range_tags
@@ -28,6 +28,7 @@ from astraeus_pipeline.warehouse.housekeeping import Retention
 from astraeus_pipeline.warehouse.landing import LandingStore
 from tests.fixtures.charges import fetched
 from tests.fixtures.estate import add_account, installed
+from tests.fixtures.object_stores import s3
 
 pytestmark = pytest.mark.integration
 TODAY = datetime.now(UTC).date()
@@ -150,6 +151,18 @@ def test_nothing_goes_beside_a_backup(house: House) -> None:
     with backup.alone(house.database):
         assert house.keep() == {}
     assert house.ask("select count(*) from app.sessions") == [(2,)]
+
+
+def test_a_store_that_is_away_holds_up_nothing_else(house: House) -> None:
+    fill(house)
+    with s3() as bucket:
+        away = {"landing_url": "s3://landing/payloads", "landing_options": bucket.options}
+    with pytest.raises(StoreError, match="does not answer"):
+        keep_house(house.settings.model_copy(update=away), house.database, house.instance, "test")
+    assert house.ask("select count(*) from app.sessions") == [(1,)]
+    assert house.ask("select to_regclass(%s)::text", f"raw.focus_costs_{TODAY:%Y_%m}") != [(None,)]
+    noted = house.ask("select detail from app.audit_log where action = 'housekeeping.done'")
+    assert [line["sessions that ended"] for (line,) in noted] == [1]
 
 
 def test_payloads_go_only_if_asked_and_never_those_that_something_stands_from(

@@ -87,6 +87,17 @@ def test_a_fetch_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_a_listing_of_a_folder_looks_at_nothing_else(store: LandingStore, tmp_path: Path) -> None:
+    for name in ("orders/a/one", "orders/a/b/two", "orders/ab/three"):
+        (tmp_path / "new").write_bytes(b"12")
+        store.publish(tmp_path / "new", name)
+    assert store.objects.sizes(below="orders/a") == {"orders/a/one": 2, "orders/a/b/two": 2}
+    assert store.objects.sizes(below="orders/b") == {}
+    store.objects.remove("orders/a/b/two")
+    assert store.objects.sizes(below="orders/a") == {"orders/a/one": 2}
+    assert set(store.objects.sizes()) >= {"orders/a/one", "orders/ab/three"}
+
+
 def test_the_manifest_leads_back_to_the_delivery(store: LandingStore) -> None:
     days = DayRange(date(2026, 10, 1), date(2026, 10, 31))
     control = ControlTotal(days, "USD", "billed_cost", Decimal("1.10"), "total", scale=2, terms=3)
