@@ -100,7 +100,7 @@ def fill(house: House) -> dict[str, str]:
                     "'1', 't', 0, 'c', ''",
                 ),
             ):
-                conn.execute(f"insert into app.{table} values (%s, {more})", [threads[name]])  # type: ignore[arg-type]
+                conn.execute(f"insert into app.{table} values (%s, {more})", [threads[name]])
         message = conn.execute("select id from app.chat_messages limit 1").fetchone()
         assert message is not None
         conn.execute(
