@@ -344,6 +344,16 @@ class Estate:
         """The first day with charges: a month's first, so that whole months can be compared."""
         return (self.anchor - timedelta(days=HISTORY_DAYS)).replace(day=1)
 
+    @property
+    def refund_day(self) -> date:
+        """The day, settled long ago, of which revision 1 gives something back.
+
+        A day of work: at a weekend it would be more than half of what was spent, and a settled day
+        that shrinks by so much is refused.
+        """
+        day = self.anchor - timedelta(days=9)
+        return day - timedelta(days=max(0, day.isoweekday() - 5))
+
     def charges(self, owner: Owner, days: DayRange) -> Iterator[Charge]:
         """Yield the owner's charges of the days that have begun since its first day."""
         for day in days:
@@ -363,7 +373,7 @@ class Estate:
             yield from self._first_of_month(owner, day)
         if day.day == 3 and owner.credit:
             yield _flat(owner, day, "Credit", "Credits", owner.credit)
-        if self.revision and owner is PROD and day == self.anchor - timedelta(days=9):
+        if self.revision and owner is PROD and day == self.refund_day:
             yield _flat(owner, day, "Refund", _EC2, Decimal("-184.32"))
 
     def _workloads(self, owner: Owner, day: date) -> Iterator[Workload]:

@@ -234,7 +234,7 @@ class SnowEstate:
                     yield replace(line, is_overage=is_overage and line.billing == "consumption")
             if day.day == 1:
                 yield _flat(day, "priority support", _PRIORITY_SUPPORT)
-            if self.estate.revision and day == self.estate.anchor - timedelta(days=9):
+            if self.estate.revision and day == self.estate.refund_day:
                 yield _flat(day, "support_credit", Decimal("-214.50"))
 
     def _account_lines(self, account: SnowAccount, day: date, is_overage: bool) -> Iterator[Line]:

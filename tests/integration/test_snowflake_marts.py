@@ -181,7 +181,7 @@ def test_late_usage_and_a_credit_restate_the_open_days(installation: Installatio
             [SLUGS[0]],
         ).fetchall()
     expected = {NOW - timedelta(days=back): True for back in range(3, 7)}
-    assert dict(days) == expected | {NOW - timedelta(days=9): False}
+    assert dict(days) == expected | {Estate(NOW).refund_day: False}
     installation.built.build()
     [(credit,)] = installation.ask(
         "select billed_cost from marts.fct_daily_costs where charge_category = 'Credit'"
