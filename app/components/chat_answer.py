@@ -181,11 +181,11 @@ def _approval(message: Message, *, is_open: bool) -> None:
                 type="primary",
                 icon=":material/check:",
                 on_click=chat_session.decide,
-                args=(message.id, True),
+                args=(chat_session.here(), message.id, True),
             )
             st.button(
                 "Refuse",
                 icon=":material/close:",
                 on_click=chat_session.decide,
-                args=(message.id, False),
+                args=(chat_session.here(), message.id, False),
             )

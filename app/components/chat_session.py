@@ -44,8 +44,12 @@ def ask(question: str) -> None:
     st.session_state[_QUESTION] = question
 
 
-def decide(message_id: UUID, is_approved: bool) -> None:
-    """Have what an answer waits for approved or refused in this run."""
+def decide(thread: UUID, message_id: UUID, is_approved: bool) -> None:
+    """Have what an answer waits for approved or refused in this run, in its own thread.
+
+    A browser may still send the address of the thread before, where somebody is quick.
+    """
+    open_thread(thread)
     st.session_state[_DECISION] = (message_id, is_approved)
 
 

@@ -33,7 +33,7 @@ from app.components.scope import Scope
 from app.queries.compiler import compile_members
 from app.records import chat
 from app.records.chat import Message
-from astraeus_pipeline.errors import AstraeusError, ForbiddenError
+from astraeus_pipeline.errors import AstraeusError, ConfigError, ForbiddenError
 
 _PERSON: Final = ":material/person:"
 _LONGEST: Final = 4000
@@ -118,8 +118,7 @@ def _go_on(scope: Scope, desk: Desk, here: UUID, messages: Sequence[Message], gi
                     chat_session.keep(question)
                 st.rerun()
         if decided is not None:
-            [waiting] = [each for each in messages if each.id == decided[0]]
-            running = desk.decide(who, waiting, is_approved=decided[1])
+            running = desk.decide(who, _waiting(messages, decided[0]), is_approved=decided[1])
         else:
             _question(str(asked))
             running = desk.ask(who, here, str(asked), _context(scope))
@@ -131,6 +130,16 @@ def _go_on(scope: Scope, desk: Desk, here: UUID, messages: Sequence[Message], gi
     st.query_params[chat_session.KEY] = str(here)
     _follow(running)
     st.rerun()
+
+
+def _waiting(messages: Sequence[Message], message_id: UUID) -> Message:
+    for each in messages:
+        if each.id == message_id:
+            return each
+    raise ConfigError(
+        "What you decided on is not in this thread: nothing was done.",
+        hint="Open its thread on the left.",
+    )
 
 
 def _messages(messages: Sequence[Message], *, is_newest: bool, is_open: bool) -> None:
