@@ -156,6 +156,26 @@ def test_any_arguments_are_answered_or_refused_in_words(
     tried()
 
 
+def test_a_number_of_any_length_is_refused_in_words_and_audited(tenants: Database) -> None:
+    """By itself: Python spells no number of so many digits, which is what hypothesis would do."""
+    found = store.live(user_of("admin")["session"])
+    assert found is not None
+    served = protocol.build("infrastructure", lambda: Scope.of(found, SCOPES))
+
+    async def talk() -> Any:
+        async with Client(served) as client:
+            return await client.call_tool("get_stats", {"limit": 10**5000, "no_such": [[10**9000]]})
+
+    answer = anyio.run(talk)
+    assert answer.is_error and "unexpectedly" not in answer.content[0].text
+    with tenants.connect("app") as conn:
+        row = conn.execute(
+            "select detail -> 'arguments' ->> 'limit' from app.audit_log"
+            " where subject = 'get_stats' and action = 'tool.called' order by id desc limit 1"
+        ).fetchone()
+    assert row == (f"a number of {(10**5000).bit_length()} bits",)
+
+
 def test_any_address_and_any_prompt_is_answered_or_refused_in_words(
     tenants: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

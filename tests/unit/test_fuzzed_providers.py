@@ -34,6 +34,7 @@ from astraeus_pipeline.providers.azure.costs import fetch_costs as fetch_azure
 from astraeus_pipeline.providers.azure.pacing import Pacer
 from astraeus_pipeline.providers.base import Provider
 from astraeus_pipeline.providers.snowflake import SNOWFLAKE, statements
+from astraeus_pipeline.providers.snowflake.answers import line
 from astraeus_pipeline.providers.snowflake.costs import fetch_costs as fetch_snowflake
 from astraeus_pipeline.warehouse.copy import RowOwner, _Encoder
 from astraeus_pipeline.warehouse.landing import LandingStore
@@ -148,13 +149,13 @@ def azure_answer(definition: dict[str, Any]) -> dict[str, Any]:
     lines = [each for each in _LINES if each[at] is not None]
     grouping = [each["name"] for each in definition["dataset"].get("grouping", ())]
     cells: list[dict[str, Any]] = []
-    for line in lines:
+    for each in lines:
         known = {
-            "Cost": f"@raw:{line[at]}",
-            "UsageDate": int(f"{line[0]:%Y%m%d}"),
+            "Cost": f"@raw:{each[at]}",
+            "UsageDate": int(f"{each[0]:%Y%m%d}"),
             "Currency": "EUR",
-            "ResourceId": line[1],
-            "ResourceGuid": line[2],
+            "ResourceId": each[1],
+            "ResourceGuid": each[2],
             "UsageQuantity": 2,
             "ChargeType": "Usage",
             "PricingModel": "OnDemand",
@@ -162,7 +163,7 @@ def azure_answer(definition: dict[str, Any]) -> dict[str, Any]:
         names = ["Cost", *(["UsageDate"] if _is_daily(definition) else []), *grouping, "Currency"]
         if "UsageQuantity" in str(definition):
             names.append("UsageQuantity")
-        cells.append({name: known.get(name, f"{name} of {line[2]}") for name in names})
+        cells.append({name: known.get(name, f"{name} of {each[2]}") for name in names})
     columns = [{"name": name, "type": "Number"} for name in cells[0]]
     rows = [list(each.values()) for each in cells]
     return {"properties": {"nextLink": None, "columns": columns, "rows": rows}}
@@ -370,7 +371,9 @@ def snowflake_sent(rows: list[dict[str, Any]]) -> Iterable[Sent]:
             day = day_in(day, r"(\d{4})-?(\d\d)-?(\d\d)") if isinstance(day, str) else None
         amount, currency = row.get("usage_in_currency"), row.get("currency")
         number = str(amount) if isinstance(amount, float) else amount
-        clean = str(currency).replace("\x00", "")
+        # Only of the amount is how it is spelled the question.
+        spelt = json.loads(line({"": currency}), parse_float=Decimal)[""]
+        clean = str(spelt).replace("\x00", "")
         yield day, "usage_in_currency", clean, readable(number) if currency else None
 
 
