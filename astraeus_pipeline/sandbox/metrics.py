@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+from astraeus_pipeline.contracts.days import DayRange
+
 HISTORY_DAYS: Final = 17
 _IDLE_CPU: Final = 0.04  # of the usual load, of what nobody uses
 _DATA_AT_ONCE: Final = 500
@@ -75,13 +77,16 @@ def seed(
     resources: Mapping[str, Sequence[str]],
     salt: str,
     loads: Mapping[str, float] | None = None,
+    anchor: date | None = None,
 ) -> None:
     """Put the last days' statistics of resources, given by namespace, into one region.
 
-    `loads` has the part of the usual load that a resource bears; 0 where nobody uses it.
+    `loads` has the part of the usual load that a resource bears; 0 where nobody uses it. They begin
+    some days before the anchor, by default today: who starts again on a later day finds them all.
     """
-    today = datetime.now(UTC).date()
-    days = [today - timedelta(days=back) for back in range(HISTORY_DAYS, 0, -1)]
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    first = (anchor or yesterday + timedelta(days=1)) - timedelta(days=HISTORY_DAYS)
+    days = list(DayRange(first, yesterday))
     for namespace, identities in resources.items():
         data = list(_data(namespace, identities, days, salt, loads or {}))
         for start in range(0, len(data), _DATA_AT_ONCE):

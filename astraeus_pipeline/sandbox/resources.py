@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from moto.backends import get_backend
@@ -62,23 +62,24 @@ def used_regions(owner: Owner) -> list[str]:
     return sorted({region for region, *_ in _INSTANCES[owner.slug]})
 
 
-def seed(endpoint: str) -> None:
+def seed(endpoint: str, anchor: date | None = None) -> None:
     """Create the resources of all AWS accounts, their metrics, and the organization.
 
-    `endpoint` is a moto server of this process.
+    `endpoint` is a moto server of this process; metrics go back from the anchor, by default today.
     """
     organization.seed(endpoint)
     for owner in (*AWS_OWNERS, SANDBOX):
         keys = assumed(endpoint, owner)
         for region, instance_type, count, team in _INSTANCES[owner.slug]:
-            _seed_region(_Site(endpoint, keys, owner, region, team), instance_type, count)
+            site = _Site(endpoint, keys, owner, region, team)
+            _seed_region(site, instance_type, count, anchor)
         home = _Site(endpoint, keys, owner, "us-east-1", "platform")
         _seed_buckets(home)
         if owner is PROD:
             _seed_distribution(home)
 
 
-def _seed_region(site: _Site, instance_type: str, count: int) -> None:
+def _seed_region(site: _Site, instance_type: str, count: int, anchor: date | None) -> None:
     ec2 = site.client("ec2")
     machines = [
         each["InstanceId"]
@@ -104,7 +105,11 @@ def _seed_region(site: _Site, instance_type: str, count: int) -> None:
         seeded |= _seed_network(site, ec2, machines)
         _seed_platforms(site, ec2)
     metrics.seed(
-        site.client("cloudwatch"), seeded, site.owner.slug, _loads(site, machines, database)
+        site.client("cloudwatch"),
+        seeded,
+        site.owner.slug,
+        _loads(site, machines, database),
+        anchor,
     )
     _age(site)
 

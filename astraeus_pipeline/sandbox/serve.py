@@ -70,7 +70,7 @@ def serve(home: Path) -> None:
         home, lambda: _current(home).estate, _today, port=noted.snowflake_port
     )
     snowflake.start()
-    resources.seed(f"http://127.0.0.1:{moto_port}")
+    resources.seed(f"http://127.0.0.1:{moto_port}", _current(home, noted).estate.anchor)
     ready = replace(
         _current(home, noted),
         moto_port=moto_port,
