@@ -18,16 +18,9 @@ periods as (
 
 days_of_periods as (
     select distinct
-        periods.account_id,
-        every_day::date as usage_date
-    from periods
-    cross join
-        lateral
-        generate_series(
-            periods.period_start,
-            periods.period_start + ('1 ' || periods.grain)::interval - interval '1 day',
-            interval '1 day'
-        ) as every_day
+        days.account_id,
+        days.usage_date
+    from ({{ days_of_periods('periods') }}) as days
 ),
 
 -- summed to days before they meet periods: joins of many rows by account alone grow with the history

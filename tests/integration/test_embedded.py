@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from starlette.testclient import TestClient
 
 from app.auth import store
 from app.auth.cookies import COOKIE
@@ -136,56 +137,51 @@ def test_migrating_twice_and_at_once_changes_nothing_more(home: Path) -> None:
     assert [run.wait() for run in runs] == [0, 0]
 
 
-def test_nothing_that_asks_starts_a_server_that_was_stopped(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def visitor(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """Yield a browser at an app that has yet to ask for the database of the home."""
     migrate(open_database(Settings(home=home, database_url=None)))
     monkeypatch.setenv("ASTRAEUS_HOME", str(home))
     monkeypatch.delenv("ASTRAEUS_DATABASE_URL", raising=False)
     _forget()
-    visitor = browser(**{COOKIE: "a session"})
-    try:
-        for _ in range(2):  # before the app has ever asked, and after it has
-            embedded.stop(home)
-            for path in ("/costs", "/health/ready", "/signin", "/oidc/start"):
-                answer = visitor.get(path, headers=PAGE)
-                assert (answer.status_code, "does not run" in answer.text) == (503, True), path
-            answer = sign_in(browser(), "somebody@example.org", "a password")
-            assert (answer.status_code, "does not run" in answer.text) == (503, True)
-            for ask in (_as_reader, _as_app, _as_a_run, _as_a_process):
-                with pytest.raises(DatabaseError, match="does not run"):
-                    ask()
-            assert not embedded.status(home).is_running
-            embedded.start(home)
-            assert visitor.get("/costs", headers=PAGE).status_code == 303
-            for ask in (_as_reader, _as_app, _as_a_run):
+    yield browser(**{COOKIE: "a session"})
+    _forget()
+
+
+def test_nothing_that_asks_starts_a_server_that_was_stopped(
+    home: Path, visitor: TestClient
+) -> None:
+    for _ in range(2):  # before the app has ever asked, and after it has
+        embedded.stop(home)
+        for path in ("/costs", "/health/ready", "/signin", "/oidc/start"):
+            answer = visitor.get(path, headers=PAGE)
+            assert (answer.status_code, "does not run" in answer.text) == (503, True), path
+        answer = sign_in(browser(), "somebody@example.org", "a password")
+        assert (answer.status_code, "does not run" in answer.text) == (503, True)
+        for ask in (_as_reader, _as_app, _as_a_run, _as_a_process):
+            with pytest.raises(DatabaseError, match="does not run"):
                 ask()
-    finally:
-        _forget()
+        assert not embedded.status(home).is_running
+        embedded.start(home)
+        assert visitor.get("/costs", headers=PAGE).status_code == 303
+        for ask in (_as_reader, _as_app, _as_a_run):
+            ask()
 
 
 def test_the_app_finds_a_server_that_was_started_behind_another_port(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, visitor: TestClient
 ) -> None:
-    migrate(open_database(Settings(home=home, database_url=None)))
-    monkeypatch.setenv("ASTRAEUS_HOME", str(home))
-    monkeypatch.delenv("ASTRAEUS_DATABASE_URL", raising=False)
-    _forget()
-    visitor = browser(**{COOKIE: "a session"})
-    try:
-        for ask in (_as_reader, _as_app, lambda: visitor.get("/costs", headers=PAGE)):
-            ask()
-        embedded.stop(home)
-        with socket.create_server(("127.0.0.1", embedded.status(home).port or 0)):
-            embedded.start(home)
-        with pytest.raises(DatabaseError, match="did not answer"):
-            _as_reader()
-        assert visitor.get("/costs", headers=PAGE).status_code == 503
-        for ask in (_as_reader, _as_app):
-            ask()
-        assert visitor.get("/costs", headers=PAGE).status_code == 303
-    finally:
-        _forget()
+    for ask in (_as_reader, _as_app, lambda: visitor.get("/costs", headers=PAGE)):
+        ask()
+    embedded.stop(home)
+    with socket.create_server(("127.0.0.1", embedded.status(home).port or 0)):
+        embedded.start(home)
+    with pytest.raises(DatabaseError, match="did not answer"):
+        _as_reader()
+    assert visitor.get("/costs", headers=PAGE).status_code == 503
+    for ask in (_as_reader, _as_app):
+        ask()
+    assert visitor.get("/costs", headers=PAGE).status_code == 303
 
 
 def _as_reader() -> None:
